@@ -1,0 +1,31 @@
+//! What hydrant does to records between the log and the destination.
+//!
+//! | Table | What is in it | Held to by |
+//! |---|---|---|
+//! | [`CODECS`] | every way to pack an object ([`compression`]) | `tests/conformance.rs` |
+//!
+//! A new codec is a file in `compression/`, a line in [`CODECS`] and an arm in [`codec`]; the conformance suite finds it
+//! there.
+//!
+//! The room promises: no I/O, no clock, no chance. What comes out is a function of the bytes that go in and of the options,
+//! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's thread.
+
+pub mod compression;
+
+use hydrant_model::Compression;
+
+use crate::compression::{Codec, gzip, hadoop, snappy, uncompressed, zip};
+
+/// Every codec, one for each [`Compression`].
+pub const CODECS: &[Codec] = &[uncompressed::CODEC, gzip::CODEC, zip::CODEC, snappy::CODEC, hadoop::CODEC];
+
+/// The codec that packs as `compression` says.
+pub fn codec(compression: Compression) -> &'static Codec {
+    match compression {
+        Compression::Uncompressed => &uncompressed::CODEC,
+        Compression::Gzip => &gzip::CODEC,
+        Compression::Zip => &zip::CODEC,
+        Compression::Snappy => &snappy::CODEC,
+        Compression::HadoopSnappy => &hadoop::CODEC,
+    }
+}
