@@ -1,0 +1,282 @@
+//! The API side of the S3 destination: what users may say of a bucket, and what it means.
+//!
+//! A configuration goes through here once: *constrained* against the model, *normalized* to the stored form
+//! (AWS's defaults filled in, members that the API ignores dropped), *checked* across its members, and read into an
+//! [`ObjectDestination`]. Stored configurations keep AWS's own member names, so that describing one is a copy.
+
+use std::time::Duration;
+
+use hydrant_model::{ApiMembers, Compression, Hints, ObjectDestination, Prefixes, Rules, SinkSpec, TimeZone, prefixes};
+use serde_json::{Map, Value, json};
+
+mod constrain;
+mod conversion;
+
+/// S3 and what speaks its protocol; also the embedded directory.
+pub static SPEC: SinkSpec = SinkSpec {
+    name: "s3",
+    members: &[
+        ApiMembers {
+            create: "ExtendedS3DestinationConfiguration",
+            update: "ExtendedS3DestinationUpdate",
+            describe: "ExtendedS3DestinationDescription",
+        },
+        ApiMembers {
+            create: "S3DestinationConfiguration",
+            update: "S3DestinationUpdate",
+            describe: "S3DestinationDescription",
+        },
+    ],
+    metric_prefix: "DeliveryToS3",
+    constrain: constrain::destination,
+    normalize,
+    check,
+    merge,
+    describe,
+    objects: object_destination,
+    shape,
+};
+
+/// The stored form of a create member.
+fn normalize(given: &Value) -> Value {
+    let mut stored = bucket(given);
+    for name in ["FileExtension", "CustomTimeZone", "ProcessingConfiguration"] {
+        if let Some(value) = member(given, name) {
+            stored.insert(name.to_owned(), value.clone());
+        }
+    }
+    if let Some(processing) = stored.get_mut("ProcessingConfiguration") {
+        default(processing, "Enabled", json!(false));
+    }
+    let conversion = member(given, "DataFormatConversionConfiguration").cloned();
+    let mut conversion = conversion.unwrap_or_else(|| json!({"Enabled": false}));
+    default(&mut conversion, "Enabled", json!(true));
+    stored.insert("DataFormatConversionConfiguration".to_owned(), conversion);
+    if let Some(partitioning) = member(given, "DynamicPartitioningConfiguration") {
+        let mut partitioning = Value::Object(pick(partitioning, &["Enabled", "RetryOptions"]));
+        default(&mut partitioning, "Enabled", json!(false));
+        if is_enabled(&partitioning) {
+            default(&mut partitioning, "RetryOptions", json!({"DurationInSeconds": 300}));
+        }
+        stored.insert("DynamicPartitioningConfiguration".to_owned(), partitioning);
+    }
+    stored
+        .insert("S3BackupMode".to_owned(), member(given, "S3BackupMode").cloned().unwrap_or_else(|| json!("Disabled")));
+    if let Some(backup) = member(given, "S3BackupConfiguration") {
+        stored.insert("S3BackupConfiguration".to_owned(), Value::Object(bucket(backup)));
+    }
+    without_nulls(Value::Object(stored))
+}
+
+/// The members that every bucket has, in their stored form.
+///
+/// Hints that name only one of the two are left as they are: filling in the other would hide the fault from [`check`].
+fn bucket(given: &Value) -> Map<String, Value> {
+    let mut bucket = pick(given, &constrain::LEGACY);
+    let hints = pick(bucket.get("BufferingHints").unwrap_or(&Value::Null), &["SizeInMBs", "IntervalInSeconds"]);
+    let hints = if hints.is_empty() { json!({"SizeInMBs": 5, "IntervalInSeconds": 300}) } else { Value::Object(hints) };
+    bucket.insert("BufferingHints".to_owned(), hints);
+    bucket.entry("CompressionFormat").or_insert_with(|| json!(Compression::Uncompressed.name()));
+    let encryption = bucket.get("EncryptionConfiguration").unwrap_or(&Value::Null);
+    let encryption = pick(encryption, &["NoEncryptionConfig", "KMSEncryptionConfig"]);
+    let encryption =
+        if encryption.is_empty() { json!({"NoEncryptionConfig": "NoEncryption"}) } else { Value::Object(encryption) };
+    bucket.insert("EncryptionConfiguration".to_owned(), encryption);
+    let logging = bucket.get("CloudWatchLoggingOptions").unwrap_or(&Value::Null);
+    let mut logging = Value::Object(pick(logging, &["Enabled", "LogGroupName", "LogStreamName"]));
+    default(&mut logging, "Enabled", json!(false));
+    bucket.insert("CloudWatchLoggingOptions".to_owned(), logging);
+    bucket
+}
+
+/// The first cross-field fault of a stored configuration.
+fn check(stored: &Value, _rules: Rules) -> Result<(), String> {
+    supported(stored)?;
+    check_bucket(stored, "")?;
+    if let Some(backup) = member(stored, "S3BackupConfiguration") {
+        check_bucket(backup, "S3BackupConfiguration.")?;
+        object_destination(backup).map_err(|fault| format!("S3BackupConfiguration: {fault}"))?;
+    }
+    object_destination(stored).map(drop)
+}
+
+/// Refuses what this version cannot do yet: an option that is taken and then ignored would lose or garble data.
+fn supported(stored: &Value) -> Result<(), String> {
+    let unsupported = |what: &str| Err(format!("{what} is not supported by this version of hydrant"));
+    if text(stored, "S3BackupMode") == Some("Enabled") {
+        if member(stored, "S3BackupConfiguration").is_none() {
+            return Err("S3 backup destination configuration is required when enabling S3 backup.".to_owned());
+        }
+        return unsupported("S3BackupMode Enabled");
+    }
+    for name in ["ProcessingConfiguration", "DataFormatConversionConfiguration", "DynamicPartitioningConfiguration"] {
+        if member(stored, name).is_some_and(is_enabled) {
+            return unsupported(&format!("{name} with Enabled true"));
+        }
+    }
+    Ok(())
+}
+
+fn check_bucket(bucket: &Value, place: &str) -> Result<(), String> {
+    let hints = member(bucket, "BufferingHints").unwrap_or(&Value::Null);
+    for (given, missing) in [("SizeInMBs", "IntervalInSeconds"), ("IntervalInSeconds", "SizeInMBs")] {
+        if member(hints, given).is_some() && member(hints, missing).is_none() {
+            return Err(format!(
+                "{place}BufferingHints.{missing} must be specified when BufferingHints.{given} is specified"
+            ));
+        }
+    }
+    let encryption = member(bucket, "EncryptionConfiguration").unwrap_or(&Value::Null);
+    if member(encryption, "NoEncryptionConfig").is_some() && member(encryption, "KMSEncryptionConfig").is_some() {
+        return Err(format!(
+            "{place}EncryptionConfiguration: NoEncryptionConfig and KMSEncryptionConfig cannot both be specified"
+        ));
+    }
+    let logging = member(bucket, "CloudWatchLoggingOptions").unwrap_or(&Value::Null);
+    for name in ["LogGroupName", "LogStreamName"] {
+        if is_enabled(logging) && text(logging, name).is_none_or(str::is_empty) {
+            return Err(format!("{place}CloudWatchLoggingOptions.{name} must be specified when logging is enabled"));
+        }
+    }
+    Ok(())
+}
+
+/// `stored` with `update` laid over it, by AWS's rules: what the update leaves out keeps its value, format conversion and the
+/// backup bucket are merged member by member, every other structure is replaced.
+fn merge(stored: &Value, update: &Value) -> Value {
+    let mut merged = stored.as_object().cloned().unwrap_or_default();
+    for (name, value) in update.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        match name.as_str() {
+            "S3BackupUpdate" => overlay(&mut merged, "S3BackupConfiguration", value),
+            "DataFormatConversionConfiguration" => overlay(&mut merged, name, value),
+            "S3BackupConfiguration" => {}
+            _ => {
+                merged.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    normalize(&Value::Object(merged))
+}
+
+fn overlay(merged: &mut Map<String, Value>, name: &str, update: &Value) {
+    let under = merged.entry(name).or_insert_with(|| json!({}));
+    let Value::Object(under) = under else { return };
+    for (name, value) in update.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        under.insert(name.clone(), value.clone());
+    }
+}
+
+/// Both descriptions that the service gives of an S3 destination: the extended one and the reduced one.
+fn describe(stored: &Value) -> Map<String, Value> {
+    let mut extended = stored.as_object().cloned().unwrap_or_default();
+    if let Some(backup) = extended.shift_remove("S3BackupConfiguration") {
+        extended.insert("S3BackupDescription".to_owned(), backup);
+    }
+    let reduced = pick(stored, &constrain::LEGACY);
+    Map::from_iter([
+        ("ExtendedS3DestinationDescription".to_owned(), Value::Object(extended)),
+        ("S3DestinationDescription".to_owned(), Value::Object(reduced)),
+    ])
+}
+
+/// What decides which bytes lie under which names. Members that mean the same when empty and when absent are equal here.
+fn shape(stored: &Value) -> Value {
+    let while_enabled = |name: &str| member(stored, name).filter(|value| is_enabled(value));
+    json!({
+        "prefix": text(stored, "Prefix").unwrap_or_default(),
+        "error_output_prefix": text(stored, "ErrorOutputPrefix").unwrap_or_default(),
+        "compression": text(stored, "CompressionFormat"),
+        "extension": text(stored, "FileExtension").unwrap_or_default(),
+        "time_zone": time_zone_name(stored),
+        "processing": while_enabled("ProcessingConfiguration"),
+        "conversion": while_enabled("DataFormatConversionConfiguration"),
+        "partitioning": while_enabled("DynamicPartitioningConfiguration").is_some(),
+    })
+}
+
+/// A stored configuration as delivery acts on it.
+///
+/// # Errors
+/// A text that does not parse, by the API's message where it has one.
+pub fn object_destination(stored: &Value) -> Result<ObjectDestination, String> {
+    let required = |name: &str| text(stored, name).ok_or_else(|| format!("{name} must be specified"));
+    let bucket_arn = required("BucketARN")?;
+    let (_, bucket) = bucket_arn.rsplit_once(":s3:::").ok_or("BucketARN must have the form arn:aws:s3:::bucket")?;
+    if matches!(bucket, "." | "..") {
+        // The API's pattern lets them pass, and the embedded directory would read them as directions.
+        return Err(format!("BucketARN {bucket_arn} names no bucket"));
+    }
+    let time_zone = TimeZone::named(time_zone_name(stored)).map_err(|error| format!("CustomTimeZone: {error}"))?;
+    let partitioning = member(stored, "DynamicPartitioningConfiguration").is_some_and(is_enabled);
+    let Prefixes { prefix, error_output } =
+        prefixes(text(stored, "Prefix"), text(stored, "ErrorOutputPrefix"), partitioning).map_err(|e| e.to_string())?;
+    let format = required("CompressionFormat")?;
+    let compression = Compression::from_name(format).ok_or_else(|| format!("CompressionFormat {format} is unknown"))?;
+    let kms = member(stored, "EncryptionConfiguration").and_then(|it| member(it, "KMSEncryptionConfig"));
+    Ok(ObjectDestination {
+        role_arn: required("RoleARN")?.to_owned(),
+        bucket: bucket.to_owned(),
+        prefix,
+        error_prefix: error_output,
+        hints: hints(stored)?,
+        compression,
+        file_extension: text(stored, "FileExtension").filter(|text| !text.is_empty()).map(str::to_owned),
+        kms_key_arn: kms.and_then(|kms| text(kms, "AWSKMSKeyARN")).map(str::to_owned),
+        time_zone,
+    })
+}
+
+fn hints(stored: &Value) -> Result<Hints, String> {
+    let hints = member(stored, "BufferingHints").unwrap_or(&Value::Null);
+    let number = |name: &str| {
+        member(hints, name).and_then(Value::as_u64).ok_or_else(|| format!("BufferingHints.{name} must be specified"))
+    };
+    let size_bytes = number("SizeInMBs")?.checked_mul(MEBIBYTE).ok_or("BufferingHints.SizeInMBs is too large")?;
+    Ok(Hints { size_bytes, interval: Duration::from_secs(number("IntervalInSeconds")?) })
+}
+
+fn time_zone_name(stored: &Value) -> &str {
+    text(stored, "CustomTimeZone").filter(|name| !name.is_empty()).unwrap_or("UTC")
+}
+
+fn member<'v>(structure: &'v Value, name: &str) -> Option<&'v Value> {
+    structure.get(name).filter(|value| !value.is_null())
+}
+
+fn text<'v>(structure: &'v Value, name: &str) -> Option<&'v str> {
+    member(structure, name).and_then(Value::as_str)
+}
+
+fn is_enabled(structure: &Value) -> bool {
+    member(structure, "Enabled").and_then(Value::as_bool) == Some(true)
+}
+
+/// The members `names` that `structure` has, in the order of `names`.
+fn pick(structure: &Value, names: &[&str]) -> Map<String, Value> {
+    names.iter().filter_map(|name| member(structure, name).map(|value| ((*name).to_owned(), value.clone()))).collect()
+}
+
+fn default(structure: &mut Value, name: &str, value: Value) {
+    if let Value::Object(members) = structure
+        && members.get(name).is_none_or(Value::is_null)
+    {
+        members.insert(name.to_owned(), value);
+    }
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, without_nulls(value)))
+            .collect(),
+        Value::Array(elements) => elements.into_iter().map(without_nulls).collect(),
+        scalar => scalar,
+    }
+}
+
+const MEBIBYTE: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests;
