@@ -4,8 +4,14 @@
 //!
 //! | Room | What |
 //! |---|---|
+//! | [`log`] | everything that arrives is appended to a log before it is answered |
 //! | `hydrant_sinks` | the places that it leaves for |
 //! | `hydrant_transforms` | what is done to it on the way |
+//! | [`clock`] | the only door to time and chance |
+//! | [`failpoint`] | where a test can have the process killed |
 //!
 //! The words that all of them share are in `hydrant_model`.
 
+pub mod clock;
+pub mod failpoint;
+pub mod log;
