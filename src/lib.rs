@@ -4,6 +4,7 @@
 //!
 //! | Room | What |
 //! |---|---|
+//! | [`catalog`] | which delivery streams exist, and what each is meant to do |
 //! | [`log`] | everything that arrives is appended to a log before it is answered |
 //! | `hydrant_sinks` | the places that it leaves for |
 //! | `hydrant_transforms` | what is done to it on the way |
@@ -12,6 +13,7 @@
 //!
 //! The words that all of them share are in `hydrant_model`.
 
+pub mod catalog;
 pub mod clock;
 pub mod failpoint;
 pub mod log;

@@ -1,0 +1,80 @@
+//! A definition as delivery acts on it.
+
+use hydrant_model::{ObjectDestination, SinkSpec};
+use sha2::{Digest, Sha256};
+
+use super::files::canonical;
+use super::{Definition, Durability, GzipMembers, OnDelete, Rulebook};
+
+/// Everything that delivery needs of one configuration version, parsed once.
+#[derive(Clone)]
+pub struct Plan {
+    /// Configuration version; stands in the keys of objects.
+    pub version: u64,
+    /// The kind of destination.
+    pub sink: &'static SinkSpec,
+    /// The bucket, with hints as the stream's own settings override them.
+    pub objects: ObjectDestination,
+    /// How gzip objects are packed.
+    pub gzip: Gzip,
+    /// What a success answer means.
+    pub durability: Durability,
+    /// Most bytes of disk for the stream's logs; `None` is the service's default.
+    pub disk_budget: Option<u64>,
+    /// What becomes of waiting records when the stream is deleted.
+    pub on_delete: OnDelete,
+    /// Whether retry durations are ignored.
+    pub retry_forever: bool,
+    shape: [u8; 32],
+}
+
+/// How gzip objects are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gzip {
+    /// Level, 1 to 9; `None` is the measured default.
+    pub level: Option<u8>,
+    /// One stream or many members.
+    pub members: GzipMembers,
+}
+
+impl Plan {
+    /// Reads `definition`, which is in force as `version`.
+    ///
+    /// # Errors
+    /// What does not parse. A definition that was accepted by this version of hydrant always does.
+    pub fn new(definition: &Definition, version: u64, rulebook: &Rulebook) -> Result<Self, String> {
+        let member = &definition.destination.member;
+        let sink = rulebook.by_create_member(member).ok_or_else(|| format!("there is no destination {member}"))?;
+        let settings = definition.settings()?;
+        let mut objects = (sink.objects)(&definition.destination.configuration)?;
+        if let Some(interval) = settings.buffer_interval {
+            objects.hints.interval = interval;
+        }
+        if let Some(bytes) = settings.buffer_bytes {
+            objects.hints.size_bytes = bytes;
+        }
+        let shape = canonical(&(sink.shape)(&definition.destination.configuration));
+        Ok(Self {
+            version,
+            sink,
+            objects,
+            gzip: Gzip { level: settings.gzip_level, members: settings.gzip_members },
+            durability: settings.durability,
+            disk_budget: settings.disk_budget,
+            on_delete: settings.on_delete,
+            retry_forever: settings.retry_forever,
+            shape: Sha256::new().chain_update(sink.name).chain_update([0]).chain_update(shape).finalize().into(),
+        })
+    }
+
+    /// A hash of what decides which bytes lie under which names: prefixes, compression, extension, time zone, format,
+    /// processors. No batch spans two of these.
+    pub fn shape_hash(&self) -> [u8; 32] {
+        self.shape
+    }
+
+    /// Whether records that wait under this plan may leave under `other`.
+    pub fn same_shape(&self, other: &Self) -> bool {
+        self.shape == other.shape
+    }
+}
