@@ -4,16 +4,20 @@
 //!
 //! | Room | What |
 //! |---|---|
+//! | [`api`] | HTTP in: the AWS API, plain HTTP, status and metrics |
 //! | [`catalog`] | which delivery streams exist, and what each is meant to do |
 //! | [`log`] | everything that arrives is appended to a log before it is answered |
 //! | `hydrant_sinks` | the places that it leaves for |
 //! | `hydrant_transforms` | what is done to it on the way |
+//! | [`telemetry`] | every metric, named once |
 //! | [`clock`] | the only door to time and chance |
 //! | [`failpoint`] | where a test can have the process killed |
 //!
 //! The words that all of them share are in `hydrant_model`.
 
+pub mod api;
 pub mod catalog;
 pub mod clock;
 pub mod failpoint;
 pub mod log;
+pub mod telemetry;

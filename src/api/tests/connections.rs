@@ -1,0 +1,86 @@
+use super::*;
+use wire::aws;
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let world = World::new().await;
+    let mut wire = world.connect().await;
+    let requests: Vec<Vec<u8>> = (0..20)
+        .map(|number| {
+            let body = if number % 3 == 0 { b"{".to_vec() } else { record(format!("{number}").as_bytes()) };
+            aws("PutRecord", &body)
+        })
+        .collect();
+    wire.send(requests.concat()).await;
+    for number in 0..20 {
+        let expected = if number % 3 == 0 { 400 } else { 200 };
+        assert_eq!(wire.reply().await.status, expected, "{number}");
+    }
+    let taken: Vec<_> = world.taken().concat();
+    let expected: Vec<_> = (0..20).filter(|number| number % 3 != 0).map(|n| n.to_string().into_bytes()).collect();
+    assert_eq!(taken, expected);
+}
+
+#[tokio::test]
+async fn a_shutdown_finishes_the_request_in_hand_and_closes_idle_connections() {
+    let world = World::new().await;
+    world.set(Mood::Gated);
+    let mut idle = world.connect().await;
+    assert_eq!(idle.get("/health").await.status, 200);
+    let mut busy = world.connect().await;
+    busy.send(aws("PutRecord", &record(b"in hand"))).await;
+    world.target(NAME).begun.notified().await;
+    world.shutdown.cancel();
+    assert!(idle.is_closed().await);
+    assert!(!world.server.is_finished());
+    world.target(NAME).gate.add_permits(1);
+    let reply = busy.reply().await;
+    assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
+    assert!(busy.is_closed().await);
+    world.server.await.unwrap();
+    assert!(tokio::net::TcpStream::connect(world.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_cuts_its_connections() {
+    let world = World::new().await;
+    world.set(Mood::Gated);
+    let mut busy = world.connect().await;
+    busy.send(aws("PutRecord", &record(b"cut off"))).await;
+    world.target(NAME).begun.notified().await;
+    world.server.abort();
+    assert!(busy.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_client_that_closed_its_side_still_gets_its_answer() {
+    let world = World::new().await;
+    let mut wire = world.connect().await;
+    wire.send(aws("PutRecord", &record(b"as netcat does"))).await;
+    wire.half_close().await;
+    assert_eq!(wire.reply().await.status, 200);
+    assert!(wire.is_closed().await);
+}
+
+#[tokio::test]
+async fn an_idle_connection_and_half_a_head_are_closed() {
+    let world = World::with(ApiSettings { head_timeout: Duration::from_millis(40), ..ApiSettings::default() }).await;
+    let mut idle = world.connect().await;
+    assert_eq!(idle.get("/health").await.status, 200);
+    let mut half = world.connect().await;
+    half.send("POST / HTTP/1.1\r\nHost:").await;
+    assert!(idle.is_closed().await);
+    assert!(half.is_closed().await);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let world = World::with(ApiSettings { max_connections: 1, ..ApiSettings::default() }).await;
+    let mut first = world.connect().await;
+    assert_eq!(first.get("/health").await.status, 200);
+    let mut second = world.connect().await;
+    second.send("GET /health HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!(first.get("/health").await.status, 200);
+    drop(first);
+    assert_eq!(second.reply().await.status, 200);
+}
