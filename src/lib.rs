@@ -7,6 +7,7 @@
 //! | [`api`] | HTTP in: the AWS API, plain HTTP, status and metrics |
 //! | [`catalog`] | which delivery streams exist, and what each is meant to do |
 //! | [`log`] | everything that arrives is appended to a log before it is answered |
+//! | [`delivery`] | everything that leaves is read from a log; a ledger says what has left |
 //! | `hydrant_sinks` | the places that it leaves for |
 //! | `hydrant_transforms` | what is done to it on the way |
 //! | [`telemetry`] | every metric, named once |
@@ -18,6 +19,7 @@
 pub mod api;
 pub mod catalog;
 pub mod clock;
+pub mod delivery;
 pub mod failpoint;
 pub mod log;
 pub mod telemetry;

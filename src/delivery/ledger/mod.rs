@@ -1,0 +1,226 @@
+//! The ledger: what has been decided, and what has left.
+//!
+//! A log of small entries ([`Entry`]), one ledger a stream. Each segment begins with a snapshot; compaction is a new segment, and
+//! a few old ones are kept as history. The state in memory leads: an entry is applied, then written, and an entry that could
+//! not be written reaches the disk in the snapshot that the next segment begins with, before anything that rests on it is done.
+
+mod entry;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hydrant_model::StreamId;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::log::{
+    Account, AppendError, Appended, Durability, Log, LogSettings, OpenError, Payload, Placement, Position, ReadError,
+    Recovered, Rolling, Use, Workshop,
+};
+
+pub use entry::{Delivered, Entry, Note, OpenIntent, State, VersionStart};
+
+/// One stream's ledger; shared by its road and the attempts under way.
+pub struct Ledger {
+    log: Log,
+    workshop: Workshop,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    state: State,
+    /// Bytes of entries until the next snapshot.
+    room: usize,
+    /// Answers to entries that nobody waits for.
+    soon: Vec<Answer>,
+}
+
+type Answer = oneshot::Receiver<Result<Appended, AppendError>>;
+
+/// Why a ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Its log cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its log cannot be read.
+    #[error("reading the ledger: {0}")]
+    Read(#[from] ReadError),
+    /// No segment begins with a snapshot that can be read.
+    #[error("the ledger in {0} has no snapshot that can be read; restore the directory from a copy")]
+    NoSnapshot(PathBuf),
+}
+
+impl Ledger {
+    /// Opens the ledger in `dir`, empty if there is none. Reads and may write: not for a runtime's own thread.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn open(
+        workshop: &Workshop,
+        dir: PathBuf,
+        stream: StreamId,
+        account: Arc<Account>,
+    ) -> Result<(Self, Recovered), LedgerError> {
+        let settings = LogSettings { dir: dir.clone(), stream, used_as: Use::Ledger, rolling: Rolling::OnRequest };
+        let nothing = hydrant_model::Offset(0);
+        let (log, recovered) = Log::open(workshop.clone(), settings, account, nothing, Position::default())?;
+        let state = replay(&log)?.ok_or(LedgerError::NoSnapshot(dir))?;
+        let inner = Inner { state, room: 0, soon: Vec::new() };
+        Ok((Self { log, workshop: workshop.clone(), inner: Mutex::new(inner) }, recovered))
+    }
+
+    /// Looks at the state.
+    pub fn with<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.inner.lock().state)
+    }
+
+    /// Applies `entry` and returns when it is synced. A ledger that cannot be written is tried again until it can, or is
+    /// closed; nothing may be sent meanwhile, and since this is waited for, nothing is.
+    ///
+    /// # Errors
+    /// The ledger was closed.
+    pub async fn record(&self, entry: Entry) -> Result<(), Closed> {
+        let mut answer = self.apply(&entry, Durability::Synced);
+        let mut wait = FIRST_RETRY;
+        while let Err(error) = settled(answer).await {
+            if matches!(error, AppendError::Closed) {
+                return Err(Closed);
+            }
+            if !matches!(error, AppendError::Sealed) {
+                tracing::error!(%error, "the ledger cannot be written; nothing is sent until it can");
+                self.workshop.clock.sleep(wait).await;
+                wait = (wait * 2).min(LAST_RETRY);
+            }
+            answer = self.snapshot(&mut self.inner.lock(), Durability::Synced);
+        }
+        Ok(())
+    }
+
+    /// Applies `entry` and writes it; [`Ledger::settle`] syncs it.
+    pub fn record_soon(&self, entry: &Entry) {
+        let answer = self.apply(entry, Durability::Written);
+        if let Ok(answer) = answer {
+            self.inner.lock().soon.push(answer);
+        }
+    }
+
+    /// Whether something was recorded that is not synced.
+    pub fn is_unsettled(&self) -> bool {
+        !self.inner.lock().soon.is_empty()
+    }
+
+    /// Syncs everything recorded so far.
+    ///
+    /// # Errors
+    /// The ledger was closed.
+    pub async fn settle(&self) -> Result<(), Closed> {
+        let soon = std::mem::take(&mut self.inner.lock().soon);
+        let mut lost = self.log.sync().await.is_err();
+        for answer in soon {
+            lost |= settled(Ok(answer)).await.is_err();
+        }
+        if lost {
+            let through = self.with(|state| state.synced_through);
+            return self.record(Entry::Synced { through }).await;
+        }
+        Ok(())
+    }
+
+    /// Forgets old history. Waits for the disk: not for a runtime's own thread.
+    pub fn trim(&self) {
+        if let Some(oldest) = self.log.segment_starts().get(KEPT_SEGMENTS - 1)
+            && let Err(error) = self.log.trim(*oldest)
+        {
+            tracing::warn!(%error, "old history of the ledger stays for now");
+        }
+    }
+
+    /// Whether [`Ledger::trim`] has work.
+    pub fn has_old_history(&self) -> bool {
+        self.log.segment_starts().len() > KEPT_SEGMENTS
+    }
+
+    /// The log underneath.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    fn apply(&self, entry: &Entry, durability: Durability) -> Result<Answer, AppendError> {
+        let mut inner = self.inner.lock();
+        inner.state.apply(entry);
+        let payload = encode(entry);
+        let Some(room) = inner.room.checked_sub(payload.body.len()) else {
+            return self.snapshot(&mut inner, durability);
+        };
+        inner.room = room;
+        self.log.submit(payload, durability, Placement::Behind)
+    }
+
+    /// Entries between two snapshots: few enough that history does not press on a small budget.
+    fn segment_bytes(&self) -> usize {
+        let share = self.log.account().budget() / BUDGET_SHARE;
+        usize::try_from(share).unwrap_or(SNAPSHOT_AFTER).clamp(LEAST_SNAPSHOT_AFTER, SNAPSHOT_AFTER)
+    }
+
+    fn snapshot(&self, inner: &mut Inner, durability: Durability) -> Result<Answer, AppendError> {
+        let payload = encode(&Entry::Snapshot(inner.state.clone()));
+        // A large state is not written again after every few entries.
+        inner.room = self.segment_bytes().max(4 * payload.body.len());
+        self.log.submit(payload, durability, Placement::NewSegment)
+    }
+}
+
+/// The ledger was closed: the service is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger is closed")]
+pub struct Closed;
+
+async fn settled(answer: Result<Answer, AppendError>) -> Result<Appended, AppendError> {
+    answer?.await.unwrap_or(Err(AppendError::Closed))
+}
+
+/// The state that the newest readable snapshot and the entries behind it add up to; `None` if entries have no snapshot.
+fn replay(log: &Log) -> Result<Option<State>, ReadError> {
+    let starts = log.segment_starts();
+    if starts.is_empty() {
+        return Ok(Some(State::default()));
+    }
+    for start in starts {
+        let mut reader = log.read(start, log.synced().offset);
+        let mut state = None;
+        while let Some(view) = reader.next()? {
+            match (serde_json::from_slice(view.body), &mut state) {
+                (Ok(Entry::Snapshot(snapshot)), _) => state = Some(snapshot),
+                (Ok(entry), Some(state)) => state.apply(&entry),
+                (Ok(_), None) => break,
+                (Err(error), _) => {
+                    tracing::error!(offset = %view.first, %error, "an entry of the ledger cannot be read");
+                }
+            }
+        }
+        if state.is_some() {
+            return Ok(state);
+        }
+    }
+    Ok(None)
+}
+
+fn encode(entry: &Entry) -> Payload {
+    let body = serde_json::to_vec(entry).expect("an entry has only text keys");
+    Payload { lengths: vec![u32::try_from(body.len()).unwrap_or(u32::MAX)], body }
+}
+
+/// Entries of this many bytes are followed by a snapshot in a new segment.
+const SNAPSHOT_AFTER: usize = 256 << 10;
+/// Or of this many, where the budget is small.
+const LEAST_SNAPSHOT_AFTER: usize = 8 << 10;
+/// A segment of the ledger takes at most this part of the budget.
+const BUDGET_SHARE: u64 = 64;
+/// Segments kept: the current one and history.
+const KEPT_SEGMENTS: usize = 4;
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(5);

@@ -1,0 +1,76 @@
+//! Delivery: everything that leaves.
+//!
+//! ```text
+//! log ─► cut ─► address ─► intent in the ledger ─► send: read ─► pack ─► sink ─► commit in the ledger ─► trim
+//! ```
+//!
+//! [`deliver_stream`] is the road of one stream, and calls its stages; files in the order in which a record meets them. A buffer
+//! is a range of the log, so memory is what the sends under way hold, drawn from one budget ([`MemoryBudget`]). A dead
+//! destination stops its own cursor and nothing else.
+
+mod address;
+mod board;
+mod body;
+mod cut;
+mod gate;
+pub mod ledger;
+mod memory;
+mod road;
+mod send;
+mod workers;
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hydrant_model::Sink;
+
+pub use board::{Board, LastError, Reading};
+pub use memory::MemoryBudget;
+pub use road::{Ended, Handle, Order, Road, RoadError, RoadParts, Stream, deliver_stream};
+pub use workers::Workers;
+
+use crate::catalog::Plan;
+use crate::clock::Clock;
+
+/// What the deliveries of all streams share; cheap to clone.
+#[derive(Clone)]
+pub struct Shop {
+    /// Bytes that all sends together may hold.
+    pub memory: MemoryBudget,
+    /// Where blocking stages run.
+    pub workers: Workers,
+    /// Time and chance.
+    pub clock: Clock,
+    /// Numbers.
+    pub settings: Settings,
+}
+
+/// Numbers of delivery.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Intents of one stream that are sent at the same time.
+    pub window: usize,
+    /// A send that the destination takes nothing of for this long gives its memory back if others wait for some.
+    pub stall_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { window: 4, stall_after: Duration::from_secs(15) }
+    }
+}
+
+/// Where a plan's objects go; made by the service, which has the clients.
+pub trait Destinations: Send + Sync {
+    /// The sink for what `plan` says now.
+    fn sink(&self, plan: &Plan) -> Arc<dyn Sink>;
+
+    /// Sinks for the addresses that notes name beside the one that `plan` says now: where the object may be already.
+    fn former(&self, plan: &Plan, notes: &[Bytes]) -> Vec<Arc<dyn Sink>>;
+}

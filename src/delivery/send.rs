@@ -1,0 +1,303 @@
+//! One intent until it is delivered: attempts, back-off, and what to do when nobody knows how an attempt ended.
+//!
+//! An outcome that is not known is asked for before anything is sent again. What the destination refuses for its own sake is
+//! tried again for ever; what it refuses for this object's sake is parked: it waits, is reported, and gives up its place in the
+//! window to the batches behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hydrant_model::{BodyError, DeliveryError, IntentId, Notes, Outcome, Receipt, Recovery, Sink};
+use hydrant_transforms::codec;
+use hydrant_transforms::compression::Options;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::body::{LogBody, Progress};
+use super::ledger::{Closed, Entry, Ledger, Note, OpenIntent};
+use super::road::Stream;
+use crate::catalog::{GzipMembers, Plan};
+
+/// How a send ended.
+pub(super) struct Sent {
+    pub(super) open: OpenIntent,
+    pub(super) receipt: Receipt,
+}
+
+/// One intent on its way.
+pub(super) struct Send {
+    pub(super) stream: Arc<Stream>,
+    pub(super) open: OpenIntent,
+    /// Whether an earlier attempt's outcome is unknown.
+    pub(super) must_ask: bool,
+    /// Its place in the window; given up when it is parked.
+    pub(super) place: Option<OwnedSemaphorePermit>,
+}
+
+impl Send {
+    /// Delivers the intent, however often it takes. `None` when the road is stopping and nothing is under way: the intent is in the
+    /// ledger and goes on at the next start.
+    pub(super) async fn run(mut self) -> Result<Option<Sent>, Closed> {
+        let mut patience = Patience::new(self.stream.shop.settings.stall_after);
+        self.stream.board.sending(true);
+        let receipt = self.until_done(&mut patience).await;
+        self.stream.board.sending(false);
+        if patience.parked {
+            self.stream.board.parked(false);
+        }
+        if patience.attempts > 0 {
+            self.stream.board.failing(false);
+        }
+        Ok(receipt?.map(|receipt| Sent { open: self.open, receipt }))
+    }
+
+    async fn until_done(&mut self, patience: &mut Patience) -> Result<Option<Receipt>, Closed> {
+        let stream = Arc::clone(&self.stream);
+        loop {
+            if stream.unless_stopping(stream.released()).await.is_none() {
+                return Ok(None);
+            }
+            match self.step(patience).await? {
+                Step::Done(receipt) => return Ok(Some(receipt)),
+                Step::Wait(wait) => {
+                    if stream.unless_stopping(stream.shop.clock.sleep(wait)).await.is_none() {
+                        return Ok(None);
+                    }
+                }
+                Step::Stopping => return Ok(None),
+            }
+        }
+    }
+
+    /// Asks where that is needed, else attempts.
+    async fn step(&mut self, patience: &mut Patience) -> Result<Step, Closed> {
+        let plan = self.stream.current();
+        let sink = self.stream.destinations.sink(&plan);
+        if self.must_ask {
+            match self.ask(&plan, &*sink, patience).await {
+                Recovery::Delivered(receipt) => return Ok(Step::Done(receipt)),
+                Recovery::Absent => self.must_ask = false,
+                Recovery::Unknown(error) => return Ok(self.wait(patience, &error, None)),
+            }
+        }
+        let Some(outcome) = self.attempt(&*sink, patience).await? else { return Ok(Step::Stopping) };
+        match outcome {
+            Outcome::Delivered(receipt) => Ok(Step::Done(receipt)),
+            Outcome::Retry { error, after } => Ok(self.wait(patience, &error, after)),
+            Outcome::Unknown(error) => {
+                self.must_ask = true;
+                Ok(self.wait(patience, &error, None))
+            }
+            Outcome::Refused(error) => {
+                self.park(patience);
+                Ok(self.wait(patience, &error, Some(PARKED_RETRY)))
+            }
+        }
+    }
+
+    /// Gives up its place in the window: the batches behind it go first.
+    fn park(&mut self, patience: &mut Patience) {
+        if !std::mem::replace(&mut patience.parked, true) {
+            self.stream.board.parked(true);
+            self.place = None;
+        }
+    }
+
+    /// Asks the places that this intent may have gone to before, then the current one.
+    async fn ask(&mut self, plan: &Plan, sink: &dyn Sink, patience: &mut Patience) -> Recovery {
+        let mut notes = self.notes();
+        let earlier = notes.earlier.clone();
+        for former in self.stream.destinations.former(plan, &earlier) {
+            match former.recover(&self.open.intent, &mut notes).await {
+                Recovery::Delivered(receipt) => return Recovery::Delivered(receipt),
+                Recovery::Absent => {}
+                Recovery::Unknown(error) => {
+                    let now = self.stream.shop.clock.now();
+                    if now - *patience.unasked_since.get_or_insert(now) < ASK_FORMER_FOR {
+                        return Recovery::Unknown(error);
+                    }
+                    tracing::warn!(
+                        stream = %self.stream.name, intent = self.open.intent.id.0, former = %former, %error,
+                        "the old address cannot be asked whether it has the object; it is sent to the new one and may be there twice"
+                    );
+                    self.stream.board.possible_duplicate();
+                }
+            }
+        }
+        sink.recover(&self.open.intent, &mut notes).await
+    }
+
+    /// One attempt; `None` if the road is stopping before it began.
+    async fn attempt(&mut self, sink: &dyn Sink, patience: &mut Patience) -> Result<Option<Outcome>, Closed> {
+        let shop = &self.stream.shop;
+        let Some(shape) = self.stream.plan(self.open.shape) else {
+            return Ok(Some(trouble(format!("configuration version {} is missing", self.open.shape))));
+        };
+        let (mut body, codec_bytes) = match self.body(&shape) {
+            Ok(body) => body,
+            Err(error) => return Ok(Some(trouble(error))),
+        };
+        match body.is_empty().await {
+            Ok(false) => {}
+            Ok(true) => return Ok(Some(Outcome::Delivered(Receipt { bytes: 0 }))),
+            Err(error) => return Ok(Some(trouble(error.to_string()))),
+        }
+        let bytes = sink.memory_bytes(hydrant_model::Body::most_bytes(&body)) + codec_bytes;
+        let Some(_grant) = self.stream.unless_stopping(shop.memory.take(bytes)).await else { return Ok(None) };
+        tracing::debug!(
+            stream = %self.stream.name, intent = self.open.intent.id.0, range = %self.open.intent.range,
+            key = %self.open.intent.object.key, sink = %sink, "sending"
+        );
+        let progress = body.progress();
+        let mut notes = self.notes();
+        let outcome = tokio::select! {
+            biased;
+            outcome = sink.deliver(&self.open.intent, &mut body, &mut notes) => outcome,
+            () = stalled(&self.stream, &progress, patience.stall_after) => {
+                patience.stall_after *= 2;
+                Outcome::Unknown(DeliveryError {
+                    code: "Delivery.Stalled".into(),
+                    message: "the destination took nothing while others waited for memory".into(),
+                })
+            }
+        };
+        let closed = notes.closed;
+        self.open.notes = notes.all;
+        if closed { Err(Closed) } else { Ok(Some(outcome)) }
+    }
+
+    fn body(&self, shape: &Plan) -> Result<(LogBody, usize), String> {
+        let intent = &self.open.intent;
+        let codec = codec(shape.objects.compression);
+        let mut options = Options::new(intent.seed.uuid(hydrant_model::ENTRY_NAME), intent.oldest_ms);
+        options.gzip_members = match shape.gzip.members {
+            GzipMembers::One => hydrant_transforms::compression::GzipMembers::One,
+            GzipMembers::Many => hydrant_transforms::compression::GzipMembers::Many,
+        };
+        options.gzip_level = shape.gzip.level.map_or_else(|| options.gzip_members.default_level(), u32::from);
+        let encoder = (codec.open)(&options).map_err(|error| error.to_string())?;
+        let shop = &self.stream.shop;
+        let body = LogBody::new(
+            self.stream.log.read(intent.range.from, intent.range.to),
+            encoder,
+            shape.objects.compression,
+            (codec.most_bytes)(intent.bytes),
+            shop.workers,
+            shop.clock.clone(),
+        );
+        Ok((body, (codec.memory_bytes)(&options) + READER_BYTES))
+    }
+
+    /// Reports a failure and says how long to wait.
+    fn wait(&mut self, patience: &mut Patience, error: &DeliveryError, after: Option<Duration>) -> Step {
+        let delivered = self.stream.ledger.with(|state| state.delivered.objects);
+        let before = *patience.delivered_before.get_or_insert(delivered);
+        if patience.attempts >= ALONE_AFTER && delivered - before >= u64::from(ALONE_AFTER) {
+            // Others of the stream go through, again and again: whatever the destination says, it is about this object.
+            self.park(patience);
+        }
+        if patience.attempts == 0 {
+            self.stream.board.failing(true);
+        }
+        let wait = patience.next(self.stream.shop.clock.fraction()).max(after.unwrap_or_default());
+        self.stream.board.failed(error, wait);
+        tracing::warn!(
+            stream = %self.stream.name, intent = self.open.intent.id.0, key = %self.open.intent.object.key,
+            code = %error.code, message = %error.message, attempt = patience.attempts, retry_in_ms = wait.as_millis(),
+            "an object was not delivered"
+        );
+        Step::Wait(wait)
+    }
+
+    fn notes(&self) -> LedgerNotes {
+        LedgerNotes {
+            ledger: Arc::clone(&self.stream.ledger),
+            intent: self.open.intent.id,
+            earlier: self.open.notes.iter().map(Note::bytes).collect(),
+            all: self.open.notes.clone(),
+            closed: false,
+        }
+    }
+}
+
+enum Step {
+    Done(Receipt),
+    Wait(Duration),
+    Stopping,
+}
+
+/// Back-off of one intent.
+struct Patience {
+    attempts: u32,
+    stall_after: Duration,
+    unasked_since: Option<Instant>,
+    /// Objects that the stream had delivered when this one first failed.
+    delivered_before: Option<u64>,
+    parked: bool,
+}
+
+impl Patience {
+    fn new(stall_after: Duration) -> Self {
+        Self { attempts: 0, stall_after, unasked_since: None, delivered_before: None, parked: false }
+    }
+
+    /// Doubles from [`FIRST_RETRY`] to [`LAST_RETRY`], times a share between a half and one, so that many do not return at once.
+    fn next(&mut self, share: f64) -> Duration {
+        let doubled = FIRST_RETRY.saturating_mul(1 << self.attempts.min(16));
+        self.attempts += 1;
+        doubled.min(LAST_RETRY).mul_f64(0.5 + share / 2.0)
+    }
+}
+
+/// Returns when the destination has taken nothing for `after` while others wait for memory.
+async fn stalled(stream: &Stream, progress: &Progress, after: Duration) {
+    loop {
+        let idle = progress.idle();
+        if idle >= after && stream.shop.memory.is_wanted() {
+            return;
+        }
+        stream.shop.clock.sleep(after.saturating_sub(idle).max(STALL_CHECK)).await;
+    }
+}
+
+fn trouble(message: String) -> Outcome {
+    Outcome::Retry { error: DeliveryError { code: "InternalError".into(), message }, after: None }
+}
+
+/// Notes that go to the ledger.
+struct LedgerNotes {
+    ledger: Arc<Ledger>,
+    intent: IntentId,
+    earlier: Vec<Bytes>,
+    all: Vec<Note>,
+    closed: bool,
+}
+
+#[async_trait]
+impl Notes for LedgerNotes {
+    fn earlier(&self) -> &[Bytes] {
+        &self.earlier
+    }
+
+    async fn add(&mut self, note: Bytes) -> Result<(), BodyError> {
+        let note = Note::new(&note);
+        self.all.push(note.clone());
+        self.ledger.record(Entry::Note { intent: self.intent, note }).await.map_err(|closed| {
+            self.closed = true;
+            BodyError(closed.to_string())
+        })
+    }
+}
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(20);
+const PARKED_RETRY: Duration = Duration::from_mins(1);
+/// An address that cannot be asked for this long is given up (design: a possible duplicate, counted).
+const ASK_FORMER_FOR: Duration = Duration::from_mins(5);
+/// Failures of one object, while as many others were delivered, after which it is taken to fail alone.
+const ALONE_AFTER: u32 = 5;
+const STALL_CHECK: Duration = Duration::from_millis(250);
+/// A reader's window: a read-ahead, and a frame of the largest common size behind it.
+const READER_BYTES: usize = 2 << 20;

@@ -1,0 +1,436 @@
+//! One history: what is done to a stream, step by step, over the lives of several processes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hydrant_model::Sink;
+
+use super::ears::Ears;
+use super::promises::{self, Promises};
+use super::record::{self, Id};
+use super::sink::{Shore, Weather};
+use crate::catalog::Plan;
+use crate::clock::{Clock, splitmix};
+use crate::delivery::ledger::State;
+use crate::delivery::tests::{Ground, Walking, plan};
+use crate::delivery::{Ended, MemoryBudget, Order};
+use crate::log::faulty::FaultyDisk;
+use crate::log::{Account, Durability, InlineCommitters, Payload, Placement, Pool, PoolSettings, Workshop};
+
+/// The machine, what runs on it, and what was promised.
+pub(super) struct History {
+    chance: u64,
+    clock: Clock,
+    disk: FaultyDisk,
+    shore: Arc<Shore>,
+    pub(super) promises: Promises,
+    ears: Ears,
+    /// Every configuration version, oldest first.
+    plans: Vec<Arc<Plan>>,
+    budget: u64,
+    /// `None` only while it is being started.
+    life: Option<Life>,
+    next_id: Id,
+    /// Something was done since the start that explains errors of the disk.
+    provoked: bool,
+    /// Something was lost that nobody was told is kept.
+    torn: bool,
+    said: bool,
+}
+
+struct Life {
+    walking: Walking,
+    pool: Arc<Pool>,
+}
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    PowerLoss,
+    Kill,
+    Clean,
+}
+
+impl History {
+    pub(super) fn new(seed: u64, ears: Ears) -> Self {
+        let mut chance = seed;
+        splitmix(&mut chance);
+        let clock = Clock::simulated(seed ^ 0xC10C);
+        let budget = if splitmix(&mut chance) & 1 == 0 { 1 << 30 } else { 600 << 10 };
+        let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
+        Self {
+            disk: FaultyDisk::new(splitmix(&mut chance)),
+            shore: Arc::new(Shore::new(seed, clock.clone(), said)),
+            promises: Promises::default(),
+            ears,
+            plans: vec![plan_of(1, 0, &mut chance)],
+            budget,
+            life: None,
+            next_id: 1,
+            provoked: false,
+            torn: false,
+            said,
+            clock,
+            chance,
+        }
+    }
+
+    pub(super) fn trace(&self) -> u64 {
+        self.shore.state.lock().trace
+    }
+
+    /// Lives the whole history and checks it.
+    pub(super) async fn run(&mut self) -> Result<(), String> {
+        self.start()?;
+        for _ in 0..30 + self.below(100) {
+            self.step().await?;
+            self.look()?;
+        }
+        self.settle_down().await
+    }
+
+    async fn step(&mut self) -> Result<(), String> {
+        match self.below(100) {
+            0..34 => self.put(),
+            34..56 => {
+                let wait = Duration::from_millis(1 << self.below(16));
+                self.pass(wait).await;
+            }
+            56..64 => self.flush().await,
+            64..67 => {
+                let paused = self.below(3) == 0;
+                self.say(&format!("pause {paused}"));
+                let handle = self.walking().handle.clone();
+                let _ = within(10, handle.pause(paused)).await;
+            }
+            67..71 => self.reconfigure().await,
+            71..77 => self.change_weather(),
+            77..83 => self.break_disk(),
+            83..85 => self.disk.set_capacity(None),
+            85..90 => {
+                let pool = Arc::clone(&self.life().pool);
+                pool.look_at_space(0).map_err(|error| error.to_string())?;
+                pool.fill();
+            }
+            90..95 => {
+                // The end comes at a change of the disk, in the middle of whatever is under way.
+                let changes = self.below(24);
+                (self.provoked, self.torn) = (true, true);
+                self.disk.cut_power(changes);
+                self.say(&format!("after {changes} changes of the disk:"));
+                for _ in 0..self.below(3) {
+                    self.put();
+                }
+                self.flush().await;
+                let wait = Duration::from_millis(self.below(1500));
+                self.pass(wait).await;
+                let end = if self.below(3) == 0 { End::Kill } else { End::PowerLoss };
+                self.end(end).await?;
+            }
+            95..97 => self.end(End::PowerLoss).await?,
+            97..98 => self.end(End::Kill).await?,
+            _ => self.end(End::Clean).await?,
+        }
+        Ok(())
+    }
+
+    /// Appends that may share a group; nobody waits for them.
+    fn put(&mut self) {
+        for _ in 0..=self.below(3) {
+            let mut payload = Payload::default();
+            let mut ids = Vec::new();
+            for _ in 0..=self.below(6) {
+                let record = self.record(&mut ids);
+                payload.lengths.push(u32::try_from(record.len()).expect("short"));
+                payload.body.extend_from_slice(&record);
+            }
+            let synced = self.below(5) > 0;
+            let level = if synced { Durability::Synced } else { Durability::Written };
+            let answer = self.walking().log.submit(payload, level, Placement::Behind);
+            if !synced {
+                self.walking().handle.nudge(Order::Written);
+            }
+            self.promises.put(ids, synced, answer.ok());
+        }
+    }
+
+    fn record(&mut self, ids: &mut Vec<Option<Id>>) -> Vec<u8> {
+        let length = match self.below(20) {
+            0 => {
+                ids.push(None);
+                return Vec::new();
+            }
+            1 => {
+                let filler = self.frames();
+                return self.identified(ids, &filler);
+            }
+            2 | 3 => self.below(6000),
+            _ => self.below(200),
+        };
+        let filler = vec![b'x'; usize::try_from(length).expect("short")];
+        self.identified(ids, &filler)
+    }
+
+    fn identified(&mut self, ids: &mut Vec<Option<Id>>, filler: &[u8]) -> Vec<u8> {
+        let id = self.next_id;
+        self.next_id += 1;
+        ids.push(Some(id));
+        record::make(id, filler)
+    }
+
+    /// A copy of what stands in a segment: frames inside a record.
+    fn frames(&mut self) -> Vec<u8> {
+        let files = self.disk.files();
+        let segment = files.into_iter().rfind(|(path, _)| path.starts_with(records()));
+        let bytes = segment.map(|(_, bytes)| bytes).unwrap_or_default();
+        let from = usize::try_from(self.below(3)).expect("small") * 64;
+        bytes.get(from..bytes.len().min(from + 3000)).unwrap_or_default().to_vec()
+    }
+
+    async fn pass(&mut self, wait: Duration) {
+        self.say(&format!("{wait:?} pass"));
+        self.clock.sleep(wait).await;
+    }
+
+    async fn flush(&mut self) {
+        self.say("flush");
+        let to = self.walking().log.synced().offset;
+        let handle = self.walking().handle.clone();
+        let _ = within(10, handle.order(Order::Flush(to))).await;
+    }
+
+    async fn reconfigure(&mut self) {
+        let version = self.plans.len() as u64 + 1;
+        let same = self.below(2) == 0;
+        let shape = if same { self.promises.shape } else { self.promises.shape + 1 };
+        let next = plan_of(version, shape, &mut self.chance);
+        self.say(&format!("version {version}, shape {shape}"));
+        self.plans.push(Arc::clone(&next));
+        self.promises.shape = shape;
+        let (done, in_force) = tokio::sync::oneshot::channel();
+        let handle = self.walking().handle.clone();
+        let told = within(10, async { handle.order(Order::Reconfigure(next, done)).await && in_force.await.is_ok() });
+        if told.await == Some(true) {
+            self.promises.settled_shape = shape;
+        }
+    }
+
+    fn change_weather(&mut self) {
+        let mut weather = Weather::default();
+        if self.below(3) > 0 {
+            weather = Weather {
+                percent: [20, 60, 100][usize::try_from(self.below(3)).expect("small")],
+                fates: self.below(256),
+            };
+        }
+        self.say(&format!("{weather:?}"));
+        self.shore.state.lock().weather = weather;
+    }
+
+    fn break_disk(&mut self) {
+        (self.provoked, self.torn) = (true, true);
+        let number = self.below(5);
+        match self.below(6) {
+            0 | 1 => self.disk.fail_sync(number),
+            2 => self.disk.fail_write(number * 700),
+            3 => self.disk.fail_reads(number),
+            _ => {
+                let room = self.below(3) * (600 << 10);
+                self.disk.set_capacity(Some(self.disk.used() + room));
+            }
+        }
+        self.say("the disk breaks");
+    }
+
+    async fn end(&mut self, end: End) -> Result<(), String> {
+        self.say(&format!("{end:?}"));
+        let Some(life) = self.life.take() else { return Ok(()) };
+        let Walking { log, handle, mut task } = life.walking;
+        let mut ended = None;
+        if end == End::Clean {
+            let _ = within(10, handle.order(Order::Stop)).await;
+            ended = within(60, &mut task).await;
+        }
+        let ended = if let Some(ended) = ended {
+            ended
+        } else {
+            task.abort();
+            task.await
+        };
+        match ended {
+            Ok(Ended::Stopped) => {}
+            Err(error) if error.is_cancelled() => {}
+            other => return Err(format!("the road ended with {other:?}")),
+        }
+        drop(log);
+        // Commits that were scheduled come to their end, as if the process had ended a moment later.
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        self.promises.hear(self.shore.as_ref());
+        match end {
+            End::PowerLoss => {
+                (self.provoked, self.torn) = (true, true);
+                self.disk.crash();
+            }
+            End::Kill | End::Clean => self.disk.heal(),
+        }
+        self.promises.begin_life();
+        self.start()
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        let life = match self.open() {
+            Ok(life) => life,
+            Err(reason) => {
+                // A full disk may keep it from starting; space lets it.
+                self.say(&format!("refuses to start: {reason}"));
+                if !self.provoked {
+                    return Err(format!("it does not start: {reason}"));
+                }
+                self.disk.set_capacity(None);
+                self.open().map_err(|reason| format!("it does not start: {reason}"))?
+            }
+        };
+        self.promises.hear(self.shore.as_ref());
+        self.promises.check_start(&life.walking, &self.shore)?;
+        self.life = Some(life);
+        Ok(())
+    }
+
+    fn open(&self) -> Result<Life, String> {
+        let settings = PoolSettings {
+            segment_bytes: 96 << 10,
+            keep: 2,
+            reserve_bytes: 64 << 10,
+            reserve: 2,
+            growing_bytes: 24 << 10,
+        };
+        let disk = Arc::new(self.disk.clone());
+        let pool = Pool::open(Arc::clone(&disk) as _, PathBuf::from("/data/pool"), settings)
+            .map_err(|error| error.to_string())?;
+        let ground = Ground {
+            workshop: Workshop {
+                disk,
+                pool: Arc::clone(&pool),
+                committers: Arc::new(InlineCommitters),
+                clock: self.clock.clone(),
+            },
+            root: PathBuf::from(ROOT),
+            account: Account::new(self.budget),
+            sink: Arc::clone(&self.shore) as Arc<dyn Sink>,
+            memory: MemoryBudget::new(32 << 10),
+        };
+        let current = self.plans.last().map(Arc::clone).expect("there is a first one");
+        let walking = ground.walk(current, |state: &State| {
+            let needed: Vec<u64> = state
+                .open
+                .values()
+                .map(|open| open.shape)
+                .chain(state.versions.iter().map(|start| start.version))
+                .collect();
+            self.plans.iter().filter(|plan| needed.contains(&plan.version)).map(Arc::clone).collect()
+        })?;
+        Ok(Life { walking, pool })
+    }
+
+    /// What must hold at any time.
+    fn look(&mut self) -> Result<(), String> {
+        self.shore.arrive();
+        self.promises.hear(self.shore.as_ref());
+        let walking = &self.life.as_ref().expect("a process runs between two steps").walking;
+        if walking.task.is_finished() {
+            return Err("the road ended and nobody asked".to_owned());
+        }
+        self.promises.check_low_water(walking, &self.shore)?;
+        let heard = self.ears.take();
+        if let Some(error) =
+            heard.into_iter().find(|error| !(self.provoked && is_of_disk(error) || self.torn && error.contains(DAMAGE)))
+        {
+            return Err(format!("an error that nothing provoked: {error}"));
+        }
+        Ok(())
+    }
+
+    /// Everything heals; everything is delivered; everything is checked.
+    async fn settle_down(&mut self) -> Result<(), String> {
+        self.say("everything heals");
+        self.disk.heal();
+        self.disk.set_capacity(None);
+        self.shore.state.lock().weather = Weather::default();
+        let handle = self.walking().handle.clone();
+        self.clock.sleep(Duration::from_mins(2)).await;
+        let pool = Arc::clone(&self.life().pool);
+        pool.look_at_space(0).map_err(|error| error.to_string())?;
+        pool.fill();
+        self.provoked = false;
+        self.ears.take();
+        if within(60, handle.pause(false)).await != Some(true) {
+            return Err("delivery cannot be released".to_owned());
+        }
+        self.put();
+        let log = self.walking().log.clone();
+        let _ = within(60, log.sync()).await;
+        let to = log.synced().offset;
+        within(60, handle.order(Order::Flush(to))).await;
+        if within(3600, handle.delivered(to)).await.is_none() {
+            let state = self.walking().handle.stream.ledger.with(Clone::clone);
+            return Err(format!("not everything below {to:?} is delivered: {state:?}"));
+        }
+        self.clock.sleep(Duration::from_mins(5)).await;
+        self.look()?;
+        promises::check_quiet(self.walking())?;
+        self.promises.check_delivered(&self.shore)?;
+        self.end(End::Clean).await
+    }
+
+    fn life(&self) -> &Life {
+        self.life.as_ref().expect("a process runs between two steps")
+    }
+
+    fn walking(&self) -> &Walking {
+        &self.life().walking
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        splitmix(&mut self.chance) % bound.max(1)
+    }
+
+    fn say(&self, what: &str) {
+        if self.said {
+            println!("{} {what}", self.clock.wall_ms() % 100_000_000);
+        }
+    }
+}
+
+/// The plan of `version`: its prefix says its shape; parsed once, since that takes longer than most histories.
+fn plan_of(version: u64, shape: u64, chance: &mut u64) -> Arc<Plan> {
+    static SHAPES: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
+    let shapes = SHAPES.get_or_init(|| (0..64).map(|shape| plan(1, &format!("{shape}/"), 1000)).collect());
+    let mut plan = Plan::clone(&shapes[usize::try_from(shape).expect("small")]);
+    plan.version = version;
+    plan.objects.hints.size_bytes = [400, 3000, 20_000, 1 << 20][usize::try_from(splitmix(chance) % 4).expect("small")];
+    plan.objects.hints.interval = Duration::from_secs(splitmix(chance) % 61);
+    Arc::new(plan)
+}
+
+/// `None` when it takes longer than it may.
+async fn within<T>(seconds: u64, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(Duration::from_secs(seconds), work).await.ok()
+}
+
+fn is_of_disk(error: &str) -> bool {
+    ["a write to the log failed", "the ledger cannot be written", "the log cannot be read"]
+        .iter()
+        .any(|known| error.contains(known))
+}
+
+/// Of what was never acknowledged, a later page may survive an earlier one.
+const DAMAGE: &str = "records in the log are damaged";
+
+fn records() -> PathBuf {
+    Path::new(ROOT).join("records")
+}
+
+const ROOT: &str = "/data/streams/5";

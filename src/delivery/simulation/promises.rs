@@ -1,0 +1,178 @@
+//! What was promised, and whether it is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hydrant_model::Offset;
+use tokio::sync::oneshot::Receiver;
+
+use super::record::Id;
+use super::sink::Shore;
+use crate::delivery::ledger::State;
+use crate::delivery::tests::Walking;
+use crate::log::{AppendError, Appended};
+
+/// What producers and the stream's owner were told.
+#[derive(Default)]
+pub(super) struct Promises {
+    /// The shape asked for last, and the one known to be in force.
+    pub(super) shape: u64,
+    pub(super) settled_shape: u64,
+    records: BTreeMap<Id, Promise>,
+    waiting: Vec<Waiting>,
+    /// Acknowledged records that were not seen delivered, by offset.
+    undelivered: BTreeMap<u64, Id>,
+    /// Acknowledged records, delivered or not, by offset.
+    acknowledged: BTreeMap<u64, Id>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    /// The first shape that it may have.
+    least_shape: u64,
+    /// The last one; known once it is acknowledged.
+    most_shape: Option<u64>,
+    /// Where it was acknowledged.
+    offset: Option<Offset>,
+    /// It must be delivered.
+    kept: bool,
+}
+
+struct Waiting {
+    /// `None` for an empty record, which nobody can tell from another.
+    ids: Vec<Option<Id>>,
+    synced: bool,
+    answer: Receiver<Result<Appended, AppendError>>,
+}
+
+impl Promises {
+    /// Records were submitted; without an answer they were refused at once.
+    pub(super) fn put(
+        &mut self,
+        ids: Vec<Option<Id>>,
+        synced: bool,
+        answer: Option<Receiver<Result<Appended, AppendError>>>,
+    ) {
+        let promise = Promise { least_shape: self.settled_shape, most_shape: None, offset: None, kept: false };
+        self.records.extend(ids.iter().flatten().map(|id| (*id, promise)));
+        if let Some(answer) = answer {
+            self.waiting.push(Waiting { ids, synced, answer });
+        }
+    }
+
+    /// Takes in the answers that have come.
+    pub(super) fn hear(&mut self, shore: &Shore) {
+        let found = &shore.state.lock().found;
+        let Self { records, undelivered, acknowledged, shape, .. } = self;
+        self.waiting.retain_mut(|waiting| {
+            let appended = match waiting.answer.try_recv() {
+                Ok(Ok(appended)) => appended,
+                Err(tokio::sync::oneshot::error::TryRecvError::Empty) => return true,
+                Ok(Err(_)) | Err(_) => return false,
+            };
+            for (id, offset) in waiting.ids.iter().zip(appended.first.0..) {
+                let Some(promise) = id.and_then(|id| records.get_mut(&id)) else { continue };
+                promise.most_shape = Some(*shape);
+                promise.offset = Some(Offset(offset));
+                promise.kept = waiting.synced;
+                let Some(id) = id.filter(|_| waiting.synced) else { continue };
+                acknowledged.insert(offset, id);
+                if !found.contains_key(&id) {
+                    undelivered.insert(offset, id);
+                }
+            }
+            false
+        });
+    }
+
+    /// A process ended; what was not answered never will be.
+    pub(super) fn begin_life(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// What every start must find: no acknowledged record trimmed before it was delivered, and the records of each open intent.
+    pub(super) fn check_start(&mut self, walking: &Walking, shore: &Shore) -> Result<(), String> {
+        let log = &walking.log;
+        let open = walking.handle.stream.ledger.with(|state| state.open.clone());
+        self.undelivered.retain(|_, id| !shore.state.lock().found.contains_key(id));
+        if let Some((offset, id)) = self.undelivered.first_key_value().filter(|(offset, _)| **offset < log.first().0) {
+            return Err(format!("the log begins at {:?} and record {id} at {offset} is not delivered", log.first()));
+        }
+        for open in open.values() {
+            let range = open.intent.range;
+            let mut reader = log.read(range.from, range.to);
+            let mut offsets = BTreeSet::new();
+            while let Some(view) = reader.next().map_err(|error| format!("{range}: {error}"))? {
+                offsets.extend((view.first.0..).zip(view.lengths()).map(|(offset, _)| offset));
+            }
+            // Delivered ones too: the intent is open because its commit was not synced, and nothing may rest on that.
+            let mut waiting = self.acknowledged.range(range.from.0..range.to.0);
+            if let Some((offset, id)) = waiting.find(|(offset, _)| !offsets.contains(offset)) {
+                return Err(format!("record {id} at {offset} of the open intent {range} cannot be read"));
+            }
+        }
+        Ok(())
+    }
+
+    /// No acknowledged record below the mark waits.
+    pub(super) fn check_low_water(&mut self, walking: &Walking, shore: &Shore) -> Result<(), String> {
+        let mut state = shore.state.lock();
+        let broken = std::mem::take(&mut state.broken);
+        if let Some(broken) = broken.into_iter().next() {
+            return Err(broken);
+        }
+        self.undelivered.retain(|_, id| !state.found.contains_key(id));
+        let low_water = walking.handle.stream.ledger.with(State::low_water);
+        match self.undelivered.first_key_value() {
+            Some((offset, id)) if *offset < low_water.0 => {
+                Err(format!("record {id} at {offset} is below the low-water mark {low_water:?} and not delivered"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every record that was acknowledged is in an object, in order, under its shape; the shore has seen to the rest.
+    pub(super) fn check_delivered(&self, shore: &Shore) -> Result<(), String> {
+        let state = shore.state.lock();
+        for (id, promise) in &self.records {
+            if promise.kept && !state.found.contains_key(id) {
+                return Err(format!("record {id} was acknowledged and is nowhere: {promise:?}"));
+            }
+        }
+        for (key, ids) in &state.objects {
+            let shape = key.split('/').next().and_then(|shape| shape.parse::<u64>().ok());
+            let shape = shape.ok_or_else(|| format!("{key} has no shape"))?;
+            let mut last = None;
+            for id in ids {
+                let promise = self.records.get(id).ok_or_else(|| format!("{key} holds {id}, which nobody put"))?;
+                if shape < promise.least_shape || promise.most_shape.is_some_and(|most| shape > most) {
+                    return Err(format!("record {id} left as {key}: {promise:?}"));
+                }
+                if promise.offset.is_some() && promise.offset <= last {
+                    return Err(format!("{key} is not in the order of the log: {ids:?}"));
+                }
+                last = promise.offset.or(last);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When all is delivered and quiet, the log takes no space that it could give back.
+pub(super) fn check_quiet(walking: &Walking) -> Result<(), String> {
+    let stream = &walking.handle.stream;
+    let (open, low_water) = stream.ledger.with(|state| (state.open.len(), state.low_water()));
+    let log = &walking.log;
+    if open > 0 || low_water < log.synced().offset {
+        return Err(format!("{open} intents are open at {low_water:?} of {:?}", log.synced()));
+    }
+    if log.can_trim(low_water) || log.disk_bytes() > MOST_QUIET_BYTES {
+        return Err(format!("a quiet log takes {} bytes", log.disk_bytes()));
+    }
+    if stream.ledger.is_unsettled() {
+        return Err("a quiet ledger is not synced".to_owned());
+    }
+    Ok(())
+}
+
+/// One growing segment that is not full yet, or a pool segment.
+const MOST_QUIET_BYTES: u64 = 128 << 10;
