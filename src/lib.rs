@@ -10,6 +10,8 @@
 //! | [`delivery`] | everything that leaves is read from a log; a ledger says what has left |
 //! | `hydrant_sinks` | the places that it leaves for |
 //! | `hydrant_transforms` | what is done to it on the way |
+//! | [`service`] | the one place that connects the rooms |
+//! | [`cli`], [`settings`] | the command line; every knob |
 //! | [`telemetry`] | every metric, named once |
 //! | [`clock`] | the only door to time and chance |
 //! | [`failpoint`] | where a test can have the process killed |
@@ -18,8 +20,11 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod delivery;
 pub mod failpoint;
 pub mod log;
+pub mod service;
+pub mod settings;
 pub mod telemetry;

@@ -1,0 +1,95 @@
+//! `hydrant check`: settings and stream files, before the service sees them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::flags::SettingFlags;
+use super::show::counted;
+use super::{Context, Error};
+use crate::catalog::{FileFault, Folder, Rulebook, StreamFile};
+use crate::service;
+use crate::settings::Settings;
+
+/// Check settings and stream files: valid, or every fault with file, field and rule
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Check {
+    /// Stream files; without any, those of the folder that --streams names
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Ask every destination whether it can be reached, without writing to it
+    #[arg(long)]
+    reach: bool,
+    #[command(flatten)]
+    flags: SettingFlags,
+}
+
+impl Check {
+    pub(super) async fn run(self, context: &mut Context<'_>) -> Result<(), Error> {
+        let settings = match Settings::load(&self.flags.0, context.environment) {
+            Ok(settings) => settings,
+            Err(faults) => {
+                for fault in &faults.0 {
+                    context.out.line(fault)?;
+                }
+                // Which rules stream files must keep, and which destinations there are, is not known without settings.
+                let found = counted(faults.0.len() as u64, "fault");
+                return Err(Error::Failed(format!("{found} in the settings; stream files were not checked")));
+            }
+        };
+        context.out.line("settings: valid")?;
+        let folder = read(&self.files, &settings);
+        for file in &folder.files {
+            context.out.line(format_args!("{}: valid: {}", file.path.display(), file.definition.name))?;
+        }
+        let mut faults = folder.faults;
+        if self.reach {
+            faults.extend(service::reach(&settings, &folder.files).await);
+        }
+        for fault in &faults {
+            context.out.line(fault)?;
+        }
+        match faults.len() as u64 {
+            0 => Ok(()),
+            some => Err(Error::Failed(format!("{} found", counted(some, "fault")))),
+        }
+    }
+}
+
+/// The stream files that are meant: `files`, or those of the settings' folder.
+fn read(files: &[PathBuf], settings: &Settings) -> Folder {
+    let rulebook: Rulebook = service::rulebook(settings);
+    if files.is_empty() {
+        return settings.streams.as_deref().map_or_else(Folder::default, |dir| Folder::read(dir, &rulebook));
+    }
+    let mut folder = Folder::default();
+    for path in files {
+        match StreamFile::read(path, &rulebook) {
+            Ok(file) => match twice(&folder, &file) {
+                Some(fault) => folder.faults.push(fault),
+                None => folder.files.push(file),
+            },
+            Err(faults) => folder.faults.extend(faults),
+        }
+    }
+    folder
+}
+
+/// A fault where another file defines the same stream.
+fn twice(folder: &Folder, file: &StreamFile) -> Option<FileFault> {
+    let name = &file.definition.name;
+    let earlier = folder.files.iter().find(|earlier| earlier.definition.name == *name)?;
+    let rule = format!("{name} is defined in {} too", earlier.path.display());
+    Some(FileFault { file: file.path.clone(), field: Some("DeliveryStreamName".to_owned()), rule })
+}
+
+const EXAMPLES: &str = "\
+The options are those of `hydrant serve`, with their variables and settings file.
+
+Examples:
+  hydrant check clicks.yaml
+  hydrant check --config /etc/hydrant.toml
+  hydrant check --streams streams --s3-endpoint http://minio:9000 --reach
+
+Exit codes: 0 everything is valid; 1 faults were found.";

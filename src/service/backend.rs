@@ -1,0 +1,227 @@
+//! What the API's room asks for.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hydrant_model::Offset;
+use serde_json::Value;
+
+use super::Service;
+use super::running::Running;
+use crate::api::backend::{
+    Appended, CursorStatus, Flushed, LastError, OrderError, PutError, PutTarget, Refused, StreamStatus,
+};
+use crate::api::put::{Records, StreamTag};
+use crate::api::{ApiError, Backend};
+use crate::catalog;
+use crate::delivery::Order;
+use crate::delivery::ledger::State;
+use crate::log::{AppendError, Durability, Payload, Placement};
+use crate::telemetry::{CursorLevels, Levels, StreamLevels, StreamMetrics};
+
+#[async_trait]
+impl PutTarget for Running {
+    fn tag(&self) -> StreamTag {
+        self.tag
+    }
+
+    fn metrics(&self) -> &StreamMetrics {
+        &self.metrics
+    }
+
+    fn refuses(&self) -> Option<Refused> {
+        self.deleting.load(Ordering::Relaxed).then_some(Refused::Deleting)
+    }
+
+    async fn put(&self, records: Records) -> Result<Appended, PutError> {
+        let payload = Payload { lengths: records.lengths, body: records.body };
+        let durability = self.durability();
+        let appended =
+            self.log.append(payload, durability, Placement::Behind).await.map_err(|error| put_error(&error))?;
+        if durability == Durability::Written {
+            self.handle.nudge(Order::Written);
+        }
+        Ok(appended)
+    }
+}
+
+/// The producer is told to slow down whatever keeps the log from taking records now: each of these passes.
+fn put_error(error: &AppendError) -> PutError {
+    match error {
+        AppendError::Budget { .. } | AppendError::Full(_) | AppendError::Failed(_) | AppendError::Sealed => {
+            PutError::SlowDown(error.to_string().into())
+        }
+        AppendError::Closed => PutError::Refused(Refused::Deleting),
+    }
+}
+
+#[async_trait]
+impl Backend for Service {
+    fn stream(&self, name: &str) -> Option<Arc<dyn PutTarget>> {
+        self.inner.streams.read().get(name).map(|running| Arc::clone(running) as Arc<dyn PutTarget>)
+    }
+
+    async fn control(&self, operation: &str, request: Value) -> Result<Value, ApiError> {
+        match self.answer_control(operation, &request).await {
+            Some(answer) => answer.map_err(api_error),
+            None => Err(ApiError::unknown_operation(operation)),
+        }
+    }
+
+    fn statuses(&self) -> Vec<StreamStatus> {
+        let mut running: Vec<_> = self.inner.streams.read().values().map(Arc::clone).collect();
+        running.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        running.iter().map(|running| running.status()).collect()
+    }
+
+    fn status(&self, name: &str) -> Option<StreamStatus> {
+        let running = self.inner.streams.read().get(name).map(Arc::clone)?;
+        Some(running.status())
+    }
+
+    async fn flush(&self, name: &str, wait: Option<Duration>) -> Result<Flushed, OrderError> {
+        let running = self.inner.streams.read().get(name).map(Arc::clone).ok_or(OrderError::NoSuchStream)?;
+        // What was answered at level `os` becomes readable by a sync.
+        running.log.sync().await.map_err(|error| OrderError::Failed(error.into()))?;
+        let to = running.log.synced().offset;
+        if !running.handle.order(Order::Flush(to)).await {
+            return Err(OrderError::Failed("delivery has ended".into()));
+        }
+        let Some(wait) = wait else { return Ok(Flushed::Ordered) };
+        match tokio::time::timeout(wait, running.handle.delivered(to)).await {
+            Ok(()) => Ok(Flushed::Delivered),
+            Err(_) => Ok(Flushed::StillWaiting),
+        }
+    }
+
+    async fn pause(&self, name: &str, paused: bool) -> Result<(), OrderError> {
+        let running = self.inner.streams.read().get(name).map(Arc::clone).ok_or(OrderError::NoSuchStream)?;
+        if running.handle.pause(paused).await { Ok(()) } else { Err(OrderError::Failed("delivery has ended".into())) }
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.inner.damaged.lock().clone();
+        if self.is_recovering() {
+            reasons.push("recovery is running".into());
+        }
+        if self.inner.workshop.pool.is_low() {
+            reasons.push("free space is below --free-space-floor".into());
+        }
+        let streams = self.inner.streams.read();
+        let unwritable = streams.values().filter(|running| !running.log.is_writable());
+        reasons.extend(unwritable.map(|running| format!("the log of {} cannot be written", running.name)));
+        reasons
+    }
+
+    fn is_recovering(&self) -> bool {
+        self.inner.recovering.load(Ordering::Relaxed)
+    }
+
+    fn account(&self) -> &str {
+        &self.inner.place.account
+    }
+}
+
+fn api_error(error: catalog::Error) -> ApiError {
+    match error.exception() {
+        "InternalFailure" => ApiError::internal(error),
+        exception => ApiError::exception(exception, error.to_string()),
+    }
+}
+
+/// What waits for a stream's main cursor.
+struct Waiting {
+    records: u64,
+    bytes: u64,
+    oldest: Option<Duration>,
+}
+
+impl Running {
+    fn waiting(&self) -> Waiting {
+        let synced = self.log.synced();
+        let (low_water, open_bytes, cut_to, cut_bytes, oldest_ms) = self.handle.stream.ledger.with(|state: &State| {
+            let open_bytes: u64 = state.open.values().map(|open| open.intent.bytes).sum();
+            let oldest_ms = state.open.values().map(|open| open.intent.oldest_ms).min();
+            (state.low_water(), open_bytes, state.cut_to, state.cut_bytes, oldest_ms)
+        });
+        let uncut = synced.bytes.saturating_sub(cut_bytes);
+        let oldest = match oldest_ms {
+            Some(oldest_ms) => Some(self.age_ms(oldest_ms)),
+            None if synced.offset > cut_to => Some(self.uncut_age(cut_to)),
+            None => None,
+        };
+        Waiting { records: synced.offset.0.saturating_sub(low_water.0), bytes: open_bytes + uncut, oldest }
+    }
+
+    fn age_ms(&self, arrival_ms: u64) -> Duration {
+        Duration::from_millis(self.handle.stream.shop.clock.wall_ms().saturating_sub(arrival_ms))
+    }
+
+    fn uncut_age(&self, from: Offset) -> Duration {
+        let now = self.handle.stream.shop.clock.now();
+        self.log.arrived(from).map_or(Duration::ZERO, |arrived| now - arrived)
+    }
+
+    fn status(&self) -> StreamStatus {
+        let described = self.described();
+        let waiting = self.waiting();
+        let reading = self.handle.stream.board.read();
+        let delivered = self.handle.stream.ledger.with(|state| state.delivered);
+        let account = self.log.account();
+        StreamStatus {
+            name: self.name.clone(),
+            status: described.state.name().to_owned(),
+            version: described.version,
+            paused: self.handle.is_paused(),
+            log_bytes: account.used(),
+            disk_budget_bytes: account.budget(),
+            quarantined_bytes: self.log.quarantined_bytes(),
+            cursors: vec![CursorStatus {
+                cursor: MAIN,
+                destination: self.handle.stream.current().sink.name.to_owned(),
+                waiting_records: waiting.records,
+                waiting_bytes: waiting.bytes,
+                oldest_age_seconds: waiting.oldest.map(|age| age.as_secs_f64()),
+                last_error: reading.last_error.map(|error| LastError {
+                    code: error.code,
+                    message: error.message,
+                    at: error.at,
+                }),
+                next_retry_seconds: reading.next_retry.map(|wait| wait.as_secs_f64()),
+                parked: reading.parked,
+                delivered_records: delivered.records,
+                delivered_bytes: delivered.bytes,
+                delivered_objects: delivered.objects,
+            }],
+        }
+    }
+
+    fn levels(&self) -> StreamLevels {
+        let waiting = self.waiting();
+        StreamLevels {
+            stream: self.name.clone(),
+            log_bytes: self.log.account().used(),
+            log_writable: self.log.is_writable(),
+            quarantined_bytes: self.log.quarantined_bytes(),
+            cursors: vec![CursorLevels {
+                cursor: MAIN,
+                waiting_bytes: waiting.bytes,
+                oldest_waiting: waiting.oldest.unwrap_or_default(),
+            }],
+        }
+    }
+}
+
+impl Service {
+    /// A reading for whoever scrapes.
+    pub(super) fn levels(&self) -> Levels {
+        Levels {
+            streams: self.inner.streams.read().values().map(|running| running.levels()).collect(),
+            delivery_memory_bytes: self.inner.shop.memory.used() as u64,
+        }
+    }
+}
+
+const MAIN: &str = "main";

@@ -1,0 +1,226 @@
+//! The control plane: what changes the catalog. One change at a time; each is on disk before it is answered.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hydrant_model::StreamId;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::running::Running;
+use super::{Error as ServiceError, Service};
+use crate::catalog::tags::{ListTags, Tag, Untag};
+use crate::catalog::{
+    Applied, Definition, DeleteStream, DescribeStream, Error, ListStreams, OnDelete, Plan, State, Stream as Described,
+    UpdateDestination, describe,
+};
+use crate::delivery::Order;
+
+impl Service {
+    /// Answers an operation of the control plane; `None` for one that is not known.
+    pub(super) async fn answer_control(&self, operation: &str, request: &Value) -> Option<Result<Value, Error>> {
+        Some(match operation {
+            "CreateDeliveryStream" => self.create(request).await,
+            "DeleteDeliveryStream" => self.delete(request).await,
+            "DescribeDeliveryStream" => self.describe(request),
+            "ListDeliveryStreams" => self.list(request),
+            "UpdateDestination" => self.update(request).await,
+            "TagDeliveryStream" => self.tag(request).await,
+            "UntagDeliveryStream" => self.untag(request).await,
+            "ListTagsForDeliveryStream" => self.list_tags(request),
+            _ => return None,
+        })
+    }
+
+    async fn create(&self, request: &Value) -> Result<Value, Error> {
+        let definition = Definition::from_request(request, &self.inner.rulebook)?;
+        let name = definition.name.clone();
+        let _changing = self.inner.changing.lock().await;
+        self.add(definition, None).await?;
+        Ok(json!({ "DeliveryStreamARN": self.inner.place.stream_arn(&name) }))
+    }
+
+    /// Adds a stream under a free name. A name whose stream is being deleted is free: the old one drains under its id.
+    pub(super) async fn add(&self, definition: Definition, applied: Option<Applied>) -> Result<(), Error> {
+        let name = definition.name.clone();
+        let old = self.inner.streams.read().get(&name).map(Arc::clone);
+        if old.as_ref().is_some_and(|old| !old.deleting.load(Ordering::Relaxed)) {
+            return Err(Error::already_exists(&name, &self.inner.place.account));
+        }
+        let id = StreamId(self.inner.clock.bits());
+        let now_ms = self.inner.clock.wall_ms();
+        let store = self.inner.store.clone();
+        let described = blocking(move || store.create(id, definition, applied, now_ms)).await?;
+        let running = self.start_stream(described).await.map_err(internal)?;
+        if let Some(old) = self.inner.streams.write().insert(name, running) {
+            self.inner.draining.lock().insert(old.id, old);
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, request: &Value) -> Result<Value, Error> {
+        let DeleteStream { name, force } = DeleteStream::from_request(request)?;
+        let _changing = self.inner.changing.lock().await;
+        let running = self.find(&name)?;
+        let discard = force || running.handle.stream.current().on_delete == OnDelete::Discard;
+        if !running.deleting.swap(true, Ordering::Relaxed) {
+            let (store, described) = (self.inner.store.clone(), running.described());
+            let described = blocking(move || store.set_state(&described, State::Deleting)).await?;
+            running.describe(described);
+        }
+        running.log.close();
+        if discard {
+            running.handle.order(Order::Discard).await;
+        } else {
+            running.handle.order(Order::Drain).await;
+        }
+        Ok(json!({}))
+    }
+
+    /// A deleted stream has nothing left to deliver: its files go, and its name is free.
+    pub(super) async fn gone(&self, running: &Arc<Running>) {
+        let _changing = self.inner.changing.lock().await;
+        running.handle.stream.ledger.log().close();
+        let (store, id) = (self.inner.store.clone(), running.id);
+        if let Err(error) = blocking(move || store.remove(id)).await {
+            tracing::error!(stream = %running.name, %error, "the files of a deleted stream stay until the next start");
+        }
+        self.inner.draining.lock().remove(&running.id);
+        let mut streams = self.inner.streams.write();
+        if streams.get(&running.name).is_some_and(|now| now.id == running.id) {
+            streams.remove(&running.name);
+            self.inner.telemetry.forget_stream(&running.name);
+        }
+        tracing::info!(stream = %running.name, "deleted");
+    }
+
+    fn describe(&self, request: &Value) -> Result<Value, Error> {
+        let DescribeStream { name } = DescribeStream::from_request(request)?;
+        describe(&self.find(&name)?.described(), &self.inner.place, &self.inner.rulebook)
+    }
+
+    fn list(&self, request: &Value) -> Result<Value, Error> {
+        let list = ListStreams::from_request(request)?;
+        let streams = self.inner.streams.read();
+        let mut named: Vec<_> = streams
+            .values()
+            .map(|running| (running.name.as_str(), running.described().definition.stream_type))
+            .collect();
+        named.sort_unstable_by_key(|(name, _)| *name);
+        Ok(list.page(named))
+    }
+
+    async fn update(&self, request: &Value) -> Result<Value, Error> {
+        let update = UpdateDestination::from_request(request, &self.inner.rulebook)?;
+        let _changing = self.inner.changing.lock().await;
+        let running = self.active(&update.name, Error::not_found_for_update)?;
+        let described = running.described();
+        let definition = update.apply(&described.definition, described.version, &self.inner.rulebook)?;
+        self.put_into_force(&running, definition, described.applied.clone(), true).await?;
+        Ok(json!({}))
+    }
+
+    async fn tag(&self, request: &Value) -> Result<Value, Error> {
+        let tag = Tag::from_request(request)?;
+        self.retag(&tag.name, |definition| tag.apply(definition, &self.inner.rulebook)).await
+    }
+
+    async fn untag(&self, request: &Value) -> Result<Value, Error> {
+        let untag = Untag::from_request(request)?;
+        self.retag(&untag.name, |definition| untag.apply(definition, &self.inner.rulebook)).await
+    }
+
+    async fn retag(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Definition) -> Result<Definition, Error>,
+    ) -> Result<Value, Error> {
+        let _changing = self.inner.changing.lock().await;
+        let running = self.active(name, Error::not_found)?;
+        let described = running.described();
+        let definition = change(&described.definition)?;
+        self.put_into_force(&running, definition, described.applied.clone(), false).await?;
+        Ok(json!({}))
+    }
+
+    fn list_tags(&self, request: &Value) -> Result<Value, Error> {
+        let list = ListTags::from_request(request)?;
+        Ok(list.page(&self.find(&list.name)?.described().definition))
+    }
+
+    /// Stores a changed definition and tells the road; returns when it is in force.
+    pub(super) async fn put_into_force(
+        &self,
+        running: &Running,
+        definition: Definition,
+        applied: Option<Applied>,
+        new_version: bool,
+    ) -> Result<(), Error> {
+        let before = running.described();
+        let version = if new_version { before.version + 1 } else { before.version };
+        let plan = Plan::new(&definition, version, &self.inner.rulebook).map_err(Error::InvalidArgument)?;
+        let (store, now_ms) = (self.inner.store.clone(), self.inner.clock.wall_ms());
+        let described: Described = blocking(move || {
+            if new_version {
+                store.add_version(&before, definition, applied, now_ms)
+            } else {
+                store.retag(&before, definition, applied)
+            }
+        })
+        .await?;
+        running.describe(described);
+        running.log.account().set_budget(plan.disk_budget.unwrap_or(self.inner.settings.disk_budget));
+        let (done, in_force) = oneshot::channel();
+        if running.handle.order(Order::Reconfigure(Arc::new(plan), done)).await {
+            // A road that ends meanwhile reads the new version at the next start.
+            let _ = in_force.await;
+        }
+        self.prune_versions(running).await;
+        Ok(())
+    }
+
+    /// Versions that no waiting record needs go.
+    async fn prune_versions(&self, running: &Running) {
+        let ledger = Arc::clone(&running.handle.stream.ledger);
+        let (store, id) = (self.inner.store.clone(), running.id);
+        let pruned = blocking(move || {
+            let needed = ledger.with(|state| {
+                let starts = state.versions.iter().map(|start| start.version);
+                starts.chain(state.open.values().map(|open| open.shape)).min().unwrap_or(0)
+            });
+            store.prune_versions(id, |version| version >= needed)
+        });
+        if let Err(error) = pruned.await {
+            tracing::warn!(stream = %running.name, %error, "old configuration versions stay for now");
+        }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Result<Arc<Running>, Error> {
+        let found = self.inner.streams.read().get(name).map(Arc::clone);
+        found.ok_or_else(|| Error::not_found(name, &self.inner.place.account))
+    }
+
+    fn active(&self, name: &str, missing: fn(&str, &str) -> Error) -> Result<Arc<Running>, Error> {
+        let account = &self.inner.place.account;
+        let found = self.inner.streams.read().get(name).map(Arc::clone);
+        let running = found.ok_or_else(|| missing(name, account))?;
+        if running.deleting.load(Ordering::Relaxed) {
+            return Err(Error::ResourceInUse(format!("Firehose {name} under account {account} is being deleted.")));
+        }
+        Ok(running)
+    }
+}
+
+/// Runs work of the catalog's files off the runtime's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, crate::catalog::StoreError> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Error::from),
+        Err(error) => Err(Error::internal(error)),
+    }
+}
+
+fn internal(error: ServiceError) -> Error {
+    Error::internal(error)
+}

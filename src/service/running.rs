@@ -1,0 +1,161 @@
+//! One stream at work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hydrant_model::StreamId;
+use parking_lot::RwLock;
+
+use super::{Error, Inner, Service};
+use crate::api::put::StreamTag;
+use crate::catalog::{Definition, Plan, Stream as Described};
+use crate::delivery::ledger::{Ledger, State};
+use crate::delivery::{Board, Ended, Handle, Order, Road, RoadParts, deliver_stream};
+use crate::log::{Account, Durability, Log, LogSettings, Rolling, Use};
+use crate::telemetry::StreamMetrics;
+
+/// A stream with its log and its road.
+pub(super) struct Running {
+    pub(super) id: StreamId,
+    pub(super) name: String,
+    pub(super) tag: StreamTag,
+    pub(super) log: Log,
+    pub(super) handle: Handle,
+    pub(super) metrics: StreamMetrics,
+    pub(super) deleting: AtomicBool,
+    described: RwLock<Described>,
+}
+
+impl Running {
+    /// What the catalog says of it.
+    pub(super) fn described(&self) -> Described {
+        self.described.read().clone()
+    }
+
+    pub(super) fn describe(&self, described: Described) {
+        *self.described.write() = described;
+    }
+
+    pub(super) fn durability(&self) -> Durability {
+        match self.handle.stream.current().durability {
+            crate::catalog::Durability::Disk => Durability::Synced,
+            crate::catalog::Durability::Os => Durability::Written,
+        }
+    }
+}
+
+impl Service {
+    /// Opens a stream's logs and starts its road. What a crash left is recovered first.
+    pub(super) async fn start_stream(&self, described: Described) -> Result<Arc<Running>, Error> {
+        let inner = Arc::clone(&self.inner);
+        let opening = described.clone();
+        let opened = tokio::task::spawn_blocking(move || inner.open_logs(&opening)).await;
+        let (log, ledger, account) = opened.map_err(|error| Self::ended(&described, &error))??;
+        let plans = self.plans(&described, &ledger)?;
+        let Plans { current, earlier } = plans;
+        account.set_budget(current.disk_budget.unwrap_or(self.inner.settings.disk_budget));
+        let name = described.definition.name.clone();
+        let metrics = self.inner.telemetry.delivery(&name, current.sink.name);
+        let (road, handle) = Road::new(RoadParts {
+            name: name.clone(),
+            log: log.clone(),
+            ledger: Arc::new(ledger),
+            current,
+            earlier,
+            board: Board::new(self.inner.clock.clone(), metrics),
+            destinations: Arc::clone(&self.inner.destinations),
+            shop: self.inner.shop.clone(),
+        });
+        let running = Arc::new(Running {
+            id: described.id,
+            tag: StreamTag::of(described.id),
+            log,
+            handle,
+            metrics: self.inner.telemetry.for_stream(&name),
+            deleting: AtomicBool::new(described.state == crate::catalog::State::Deleting),
+            name,
+            described: RwLock::new(described),
+        });
+        self.walk(road, Arc::clone(&running));
+        if running.deleting.load(Ordering::Relaxed) {
+            let discard = running.handle.stream.current().on_delete == crate::catalog::OnDelete::Discard;
+            running.handle.order(if discard { Order::Discard } else { Order::Drain }).await;
+        }
+        Ok(running)
+    }
+
+    /// Runs the road as a task of the service. A road that ends by itself takes the service with it: a stream that accepts and
+    /// never delivers would be worse than a restart.
+    fn walk(&self, road: Road, running: Arc<Running>) {
+        let service = self.clone();
+        self.inner.tasks.spawn(async move {
+            match deliver_stream(road).await {
+                Ok(Ended::Drained) => service.gone(&running).await,
+                Ok(Ended::Stopped) => tracing::debug!(stream = %running.name, "delivery stopped"),
+                Err(error) => service.fail(Error::TaskEnded {
+                    task: format!("delivery of {}", running.name),
+                    reason: error.to_string(),
+                }),
+            }
+        });
+    }
+
+    pub(super) fn fail(&self, error: Error) {
+        tracing::error!(%error, "the service ends");
+        self.inner.fatal.lock().get_or_insert(error);
+        self.inner.failed.cancel();
+    }
+
+    /// The configuration in force, and those that waiting records were taken in under.
+    fn plans(&self, described: &Described, ledger: &Ledger) -> Result<Plans, Error> {
+        let rulebook = &self.inner.rulebook;
+        let plan = |definition: &Definition, version| {
+            Plan::new(definition, version, rulebook).map(Arc::new).map_err(|reason| {
+                Error::Start(format!("version {version} of stream {} cannot be read: {reason}", definition.name))
+            })
+        };
+        let current = plan(&described.definition, described.version)?;
+        let needed = ledger.with(|state: &State| {
+            let open = state.open.values().map(|open| open.shape);
+            open.chain(state.versions.iter().map(|start| start.version)).collect::<std::collections::BTreeSet<_>>()
+        });
+        let mut earlier = Vec::new();
+        for version in needed.into_iter().filter(|version| *version != described.version) {
+            let destination = self.inner.store.version(described.id, version)?;
+            earlier.push(plan(&Definition { destination, ..described.definition.clone() }, version)?);
+        }
+        Ok(Plans { current, earlier })
+    }
+
+    fn ended(described: &Described, error: &tokio::task::JoinError) -> Error {
+        Error::TaskEnded { task: format!("opening {}", described.definition.name), reason: error.to_string() }
+    }
+}
+
+struct Plans {
+    current: Arc<Plan>,
+    earlier: Vec<Arc<Plan>>,
+}
+
+impl Inner {
+    fn open_logs(&self, described: &Described) -> Result<(Log, Ledger, Arc<Account>), Error> {
+        let folder = self.store.folder(described.id);
+        let account = Account::new(self.settings.disk_budget);
+        let refused = |error: String| Error::Start(format!("stream {}: {error}", described.definition.name));
+        let (ledger, _) = Ledger::open(&self.workshop, folder.join("ledger"), described.id, Arc::clone(&account))
+            .map_err(|error| refused(error.to_string()))?;
+        let settings = LogSettings {
+            dir: folder.join("records"),
+            stream: described.id,
+            used_as: Use::Records,
+            rolling: Rolling::ByItself,
+        };
+        let (synced_through, floor) = ledger.with(|state| (state.synced_through, state.floor()));
+        let (log, recovered) = Log::open(self.workshop.clone(), settings, Arc::clone(&account), synced_through, floor)
+            .map_err(|error| refused(error.to_string()))?;
+        if recovered.torn_bytes > 0 {
+            tracing::info!(stream = %described.definition.name, bytes = recovered.torn_bytes, "a torn tail was never acknowledged");
+        }
+        Ok((log, ledger, account))
+    }
+}

@@ -1,0 +1,41 @@
+//! What is looked at once a second: free space, the pool, and the gauges.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Service;
+
+impl Service {
+    /// Looks after the disk until `closing`.
+    pub(super) async fn watch(self, closing: CancellationToken) {
+        loop {
+            let (pool, floor) = (Arc::clone(&self.inner.workshop.pool), self.inner.settings.free_space_floor);
+            let failed: Vec<_> = {
+                let streams = self.inner.streams.read();
+                streams.values().map(|running| running.log.clone()).filter(|log| !log.is_writable()).collect()
+            };
+            let looked = tokio::task::spawn_blocking(move || {
+                if let Err(error) = pool.look_at_space(floor) {
+                    tracing::warn!(%error, "the volume of the logs cannot be asked for free space");
+                }
+                if pool.wants_filling() {
+                    pool.fill();
+                }
+                for log in failed {
+                    log.mend();
+                }
+            });
+            if looked.await.is_err() {
+                tracing::error!("looking after the disk panicked");
+            }
+            tokio::select! {
+                () = self.inner.clock.sleep(LOOK_EVERY) => {}
+                () = closing.cancelled() => return,
+            }
+        }
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
