@@ -1,0 +1,31 @@
+//! The service through its socket: the binary as a process of its own, the real SDK, a real S3 protocol server.
+//!
+//! | Module | What it is about |
+//! |---|---|
+//! | [`road`] | what is put arrives: cuts, names, formats, order |
+//! | [`changes`] | streams that are created, changed, paused, deleted while records wait |
+//! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
+//! | [`crash`] | the process killed at random moments and at named phases |
+//! | [`disk`] | the volume is full |
+//!
+//! [`harness`] starts processes and looks at objects; the S3 server is the one that the sinks are tested with, and containers are
+//! unpacked by what the codecs are tested with.
+//!
+//! Knobs: `HYDRANT_CRASH_KILLS` (kills of each of the two random runs, 100 unless told), `HYDRANT_CRASH_SEED` (repeats a run's
+//! choices), `HYDRANT_SKIP_MOUNTS=1` (leaves out what must mount a small volume and therefore be root).
+
+#![expect(clippy::disallowed_methods, reason = "tests drive real processes in real time")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod harness;
+#[expect(dead_code, reason = "the sinks' tests use the rest")]
+#[path = "../../sinks/tests/conformance/server.rs"]
+mod server;
+#[path = "../../transforms/tests/conformance/unpack.rs"]
+mod unpack;
+
+mod changes;
+mod crash;
+mod disk;
+mod promises;
+mod road;
