@@ -1,4 +1,4 @@
-//! One raw deflate stream with the CRC-32 of what went in: the inside of a gzip member and of a zip entry.
+//! A header and one raw deflate stream, with the CRC-32 of what went in: a gzip member or zip entry up to its end.
 
 use flate2::{Compress, Compression as Level, FlushCompress, Status};
 
@@ -10,26 +10,30 @@ use crate::compression::blocks::Blocks;
 /// Some of its levels (1, 5 and 6 of version 0.6) choose other matches where a call's input ends. So the engine is given
 /// equal blocks, counted from the start of the stream, and the same room for its output every time.
 pub(crate) struct Deflate {
+    /// Emptied by the first call that has somewhere to put it.
+    header: Vec<u8>,
     blocks: Blocks,
     stream: Stream,
     crc: crc32fast::Hasher,
 }
 
 impl Deflate {
-    /// A stream at `level`, 1 to 9.
-    pub(crate) fn at(level: u32) -> Self {
+    /// A stream at `level`, 1 to 9, behind `header`.
+    pub(crate) fn behind(header: Vec<u8>, level: u32) -> Self {
         let stream = Stream { engine: Compress::new(Level::new(level), false), room: vec![0; ROOM_BYTES] };
-        Self { blocks: Blocks::of(BLOCK_BYTES), stream, crc: crc32fast::Hasher::new() }
+        Self { header, blocks: Blocks::of(BLOCK_BYTES), stream, crc: crc32fast::Hasher::new() }
     }
 
     /// Packs `input` and appends what is ready.
     pub(crate) fn write(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        out.append(&mut self.header);
         self.crc.update(input);
         self.blocks.take(input, |block| self.stream.write(block, out))
     }
 
     /// Appends the rest and the end of the stream.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.append(&mut self.header);
         self.stream.write(self.blocks.rest(), out)?;
         while self.stream.step(&[], out, FlushCompress::Finish)? != Status::StreamEnd {}
         Ok(())
@@ -45,7 +49,7 @@ impl Deflate {
         self.stream.engine.total_in()
     }
 
-    /// Bytes that came out; known once finished.
+    /// Bytes that came out behind the header; known once finished.
     pub(crate) fn bytes_out(&self) -> u64 {
         self.stream.engine.total_out()
     }

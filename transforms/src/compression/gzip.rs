@@ -73,7 +73,7 @@ fn open(options: &Options) -> Result<Box<dyn Encoder>, Error> {
     }
     let header = header(level, options.time_ms);
     Ok(match options.gzip_members {
-        GzipMembers::One => Box::new(One { header: header.to_vec(), deflate: Deflate::at(level) }),
+        GzipMembers::One => Box::new(One { deflate: Deflate::behind(header.to_vec(), level) }),
         GzipMembers::Many => Box::new(Many { blocks: Blocks::of(MEMBER_BYTES), members: Members::new(header, level)? }),
     })
 }
@@ -92,19 +92,15 @@ fn most_bytes(input: u64) -> u64 {
 
 /// The object as one member, by zlib-rs.
 struct One {
-    /// Emptied by the first call that has somewhere to put it.
-    header: Vec<u8>,
     deflate: Deflate,
 }
 
 impl Encoder for One {
     fn write(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        out.append(&mut self.header);
         self.deflate.write(input, out)
     }
 
     fn finish(mut self: Box<Self>, out: &mut Vec<u8>) -> Result<(), Error> {
-        out.append(&mut self.header);
         self.deflate.finish(out)?;
         out.extend_from_slice(&trailer(self.deflate.crc(), self.deflate.bytes_in()));
         Ok(())

@@ -68,25 +68,17 @@ const BLOCK_BYTES: usize = BUFFER_BYTES - (BUFFER_BYTES / 6 + 32);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compression::Options;
-
-    fn pack(input: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut encoder = (CODEC.open)(&Options::new("e", 0)).unwrap();
-        encoder.write(input, &mut out).unwrap();
-        encoder.finish(&mut out).unwrap();
-        out
-    }
+    use crate::compression::{Options, packed};
 
     #[test]
     fn a_small_stream_is_byte_for_byte_what_the_format_says() {
-        assert_eq!(pack(b"hello"), b"\0\0\0\x05\0\0\0\x07\x05\x10hello");
+        assert_eq!(packed(&CODEC, &Options::new("e", 0), b"hello"), b"\0\0\0\x05\0\0\0\x07\x05\x10hello");
     }
 
     #[test]
     fn no_records_are_a_block_of_no_bytes_and_that_stands_nowhere_else() {
-        assert_eq!(pack(b""), [0; 4]);
-        let packed = pack(&vec![b'a'; BLOCK_BYTES]);
+        assert_eq!(packed(&CODEC, &Options::new("e", 0), b""), [0; 4]);
+        let packed = packed(&CODEC, &Options::new("e", 0), &vec![b'a'; BLOCK_BYTES]);
         let chunk = u32::from_be_bytes(packed[4..8].try_into().unwrap()) as usize;
         assert_eq!(packed.len(), 8 + chunk);
     }

@@ -104,3 +104,13 @@ impl Error {
         Self::Engine { engine, source: source.into() }
     }
 }
+
+/// `input` packed in one go.
+#[cfg(test)]
+fn packed(codec: &Codec, options: &Options, input: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = (codec.open)(options).unwrap();
+    encoder.write(input, &mut out).unwrap();
+    encoder.finish(&mut out).unwrap();
+    out
+}

@@ -98,30 +98,25 @@ const HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compression::Options;
-
-    fn pack(input: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut encoder = (CODEC.open)(&Options::new("e", 0)).unwrap();
-        encoder.write(input, &mut out).unwrap();
-        encoder.finish(&mut out).unwrap();
-        out
-    }
+    use crate::compression::{Options, packed};
 
     #[test]
     fn a_small_stream_is_byte_for_byte_what_the_format_says() {
         // Raw snappy of five bytes: length 5, one literal of 5 bytes (tag 4 << 2).
-        assert_eq!(pack(b"hello"), b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01\0\0\0\x07\x05\x10hello");
+        assert_eq!(
+            packed(&CODEC, &Options::new("e", 0), b"hello"),
+            b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01\0\0\0\x07\x05\x10hello"
+        );
     }
 
     #[test]
     fn no_records_are_the_header_alone() {
-        assert_eq!(pack(b""), HEADER);
+        assert_eq!(packed(&CODEC, &Options::new("e", 0), b""), HEADER);
     }
 
     #[test]
     fn a_block_holds_32_kib_of_input() {
-        let packed = pack(&vec![b'a'; BLOCK_BYTES + 1]);
+        let packed = packed(&CODEC, &Options::new("e", 0), &vec![b'a'; BLOCK_BYTES + 1]);
         let first = u32::from_be_bytes(packed[16..20].try_into().unwrap()) as usize;
         assert_eq!(snap::raw::decompress_len(&packed[20..20 + first]), Ok(BLOCK_BYTES));
         assert_eq!(&packed[20 + first..], b"\0\0\0\x03\x01\0a");

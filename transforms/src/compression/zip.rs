@@ -37,7 +37,7 @@ fn open(options: &Options) -> Result<Box<dyn Encoder>, Error> {
     let mut header = Vec::new();
     entry.local_header(&mut header);
     let data_from = header.len() as u64;
-    Ok(Box::new(Zip { entry, header, data_from, deflate: Deflate::at(DEFAULT_GZIP_LEVEL) }))
+    Ok(Box::new(Zip { entry, data_from, deflate: Deflate::behind(header, DEFAULT_GZIP_LEVEL) }))
 }
 
 /// The name, if it can mean nothing but a plain file wherever the archive is unpacked.
@@ -55,20 +55,16 @@ fn checked_name(name: &str) -> Result<String, Error> {
 
 struct Zip {
     entry: Entry,
-    /// Emptied by the first call that has somewhere to put it.
-    header: Vec<u8>,
     data_from: u64,
     deflate: Deflate,
 }
 
 impl Encoder for Zip {
     fn write(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        out.append(&mut self.header);
         self.deflate.write(input, out)
     }
 
     fn finish(mut self: Box<Self>, out: &mut Vec<u8>) -> Result<(), Error> {
-        out.append(&mut self.header);
         self.deflate.finish(out)?;
         let sizes =
             Sizes { crc: self.deflate.crc(), packed: self.deflate.bytes_out(), unpacked: self.deflate.bytes_in() };

@@ -3,14 +3,7 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 
 use super::*;
-
-fn pack(options: &Options, input: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut encoder = open(options).unwrap();
-    encoder.write(input, &mut out).unwrap();
-    encoder.finish(&mut out).unwrap();
-    out
-}
+use crate::compression::packed;
 
 fn options(members: GzipMembers) -> Options {
     Options { gzip_members: members, ..Options::new("e", 1_535_365_800_999) }
@@ -32,7 +25,7 @@ fn members(mut packed: &[u8]) -> Vec<usize> {
 #[test]
 fn the_header_carries_the_records_time_and_nothing_of_the_machine() {
     for each in [GzipMembers::One, GzipMembers::Many] {
-        let packed = pack(&options(each), b"x");
+        let packed = packed(&CODEC, &options(each), b"x");
         let reader = GzDecoder::new(&packed[..]);
         let header = reader.header().unwrap();
         assert_eq!(header.mtime(), 1_535_365_800, "{each:?}");
@@ -55,16 +48,16 @@ fn isize_is_modulo_2_to_the_32() {
 #[test]
 fn one_member_by_default_and_a_member_for_every_mib_where_wished() {
     let input = vec![b'a'; 2 * MEMBER_BYTES + 5];
-    assert_eq!(members(&pack(&options(GzipMembers::One), &input)), [input.len()]);
-    assert_eq!(members(&pack(&options(GzipMembers::Many), &input)), [MEMBER_BYTES, MEMBER_BYTES, 5]);
+    assert_eq!(members(&packed(&CODEC, &options(GzipMembers::One), &input)), [input.len()]);
+    assert_eq!(members(&packed(&CODEC, &options(GzipMembers::Many), &input)), [MEMBER_BYTES, MEMBER_BYTES, 5]);
 }
 
 #[test]
 fn no_input_is_one_empty_member_and_a_full_last_member_has_none_after_it() {
     for each in [GzipMembers::One, GzipMembers::Many] {
-        assert_eq!(members(&pack(&options(each), b"")), [0], "{each:?}");
+        assert_eq!(members(&packed(&CODEC, &options(each), b"")), [0], "{each:?}");
     }
-    assert_eq!(members(&pack(&options(GzipMembers::Many), &vec![0; MEMBER_BYTES])), [MEMBER_BYTES]);
+    assert_eq!(members(&packed(&CODEC, &options(GzipMembers::Many), &vec![0; MEMBER_BYTES])), [MEMBER_BYTES]);
 }
 
 #[test]

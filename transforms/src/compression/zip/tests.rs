@@ -3,17 +3,10 @@ use std::io::{Cursor, Read};
 use ::zip::ZipArchive;
 
 use super::*;
+use crate::compression::packed;
 
 const NAME: &str = "5abf82da-0000-4000-8000-000000000001";
 const GIB: u64 = 1 << 30;
-
-fn pack(options: &Options, input: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut encoder = open(options).unwrap();
-    encoder.write(input, &mut out).unwrap();
-    encoder.finish(&mut out).unwrap();
-    out
-}
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
@@ -25,7 +18,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 #[test]
 fn one_entry_with_the_given_name_and_the_records_time() {
-    let packed = pack(&Options::new(NAME, 1_535_365_801_000), b"hello");
+    let packed = packed(&CODEC, &Options::new(NAME, 1_535_365_801_000), b"hello");
     let mut archive = ZipArchive::new(Cursor::new(packed)).unwrap();
     assert_eq!(archive.len(), 1);
     let mut entry = archive.by_index(0).unwrap();
@@ -39,7 +32,7 @@ fn one_entry_with_the_given_name_and_the_records_time() {
 
 #[test]
 fn a_small_archive_needs_nothing_of_zip64() {
-    let packed = pack(&Options::new("e", 0), b"hello");
+    let packed = packed(&CODEC, &Options::new("e", 0), b"hello");
     let descriptor = packed.windows(4).position(|window| window == b"PK\x07\x08").unwrap();
     assert_eq!(u32_at(&packed, descriptor + 8), 7, "packed size");
     assert_eq!(u32_at(&packed, descriptor + 12), 5, "unpacked size");
@@ -99,6 +92,6 @@ fn a_time_outside_dos_is_the_nearest_one() {
     assert_eq!(late.dos_date, (127 << 9) + (12 << 5) + 31);
     assert_eq!(late.dos_clock, (23 << 11) + (59 << 5) + 29);
     assert_eq!(late.seconds, None);
-    let packed = pack(&Options::new("e", u64::MAX), b"hello");
+    let packed = packed(&CODEC, &Options::new("e", u64::MAX), b"hello");
     assert!(ZipArchive::new(Cursor::new(packed)).is_ok(), "without the extended timestamp the lengths still agree");
 }
