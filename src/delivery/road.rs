@@ -38,6 +38,8 @@ pub struct Stream {
     pub shop: Shop,
     plans: Mutex<Plans>,
     held: Gate,
+    /// Held until the ledger says which configuration the first record is taken in under.
+    beginning: Gate,
     stopping: CancellationToken,
     low_water: watch::Sender<Offset>,
 }
@@ -104,6 +106,7 @@ impl Road {
             parts.earlier.into_iter().map(|plan| (plan.version, plan)).collect();
         by_version.insert(current.version, Arc::clone(&current));
         let (paused, low_water) = parts.ledger.with(|state| (state.paused, state.low_water()));
+        let new = parts.ledger.with(|state| state.versions.is_empty());
         let stream = Arc::new(Stream {
             name: parts.name,
             log: parts.log,
@@ -113,6 +116,7 @@ impl Road {
             shop: parts.shop,
             plans: Mutex::new(Plans { current, by_version }),
             held: Gate::new(paused),
+            beginning: Gate::new(new),
             stopping: CancellationToken::new(),
             low_water: watch::Sender::new(low_water),
         });
@@ -169,6 +173,12 @@ impl Handle {
         told
     }
 
+    /// Waits until records may be acknowledged: a new stream's first configuration is in its ledger. Were it not, a crash while
+    /// the configuration changes would leave nothing that says what the first records were taken in under.
+    pub async fn begun(&self) {
+        self.stream.beginning.becomes(false).await;
+    }
+
     /// Whether delivery is held.
     pub fn is_paused(&self) -> bool {
         self.stream.held.is_held()
@@ -221,6 +231,7 @@ impl Stream {
 pub async fn deliver_stream(road: Road) -> Result<Ended, RoadError> {
     let Road { stream, mut orders } = road;
     stream.begin_version().await?;
+    stream.beginning.hold(false);
     let window = Arc::new(Semaphore::new(stream.shop.settings.window));
     let mut sends = FuturesUnordered::new();
     for open in stream.ledger.with(|state| state.open.values().cloned().collect::<Vec<_>>()) {

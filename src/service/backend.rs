@@ -38,6 +38,9 @@ impl PutTarget for Running {
     async fn put(&self, records: Records) -> Result<Appended, PutError> {
         let payload = Payload { lengths: records.lengths, body: records.body };
         let durability = self.durability();
+        if tokio::time::timeout(BEGINNING, self.handle.begun()).await.is_err() {
+            return Err(PutError::SlowDown("the ledger of the new stream cannot be written yet".into()));
+        }
         let appended =
             self.log.append(payload, durability, Placement::Behind).await.map_err(|error| put_error(&error))?;
         if durability == Durability::Written {
@@ -224,4 +227,6 @@ impl Service {
     }
 }
 
+/// How long a record waits for the first entry of a new stream's ledger.
+const BEGINNING: Duration = Duration::from_secs(5);
 const MAIN: &str = "main";

@@ -66,6 +66,7 @@ pub(crate) type Judge = Box<dyn FnMut(&Seen) -> Option<Fault> + Send>;
 pub(crate) struct Seen {
     pub(crate) operation: &'static str,
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
 }
 
@@ -227,7 +228,8 @@ impl Script {
     ) -> Result<Response<s3s::Body>, std::io::Error> {
         let operation = operation_of(&request);
         let path = request.uri().path().to_owned();
-        let seen = Seen { operation, path: path.clone(), headers: request.headers().clone() };
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let seen = Seen { operation, path: path.clone(), query, headers: request.headers().clone() };
         self.seen.lock().expect("a lock").push(seen.clone());
         self.came.notify_waiters();
         let bucket = path.split('/').nth(1).unwrap_or_default();

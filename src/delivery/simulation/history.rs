@@ -92,7 +92,7 @@ impl History {
 
     async fn step(&mut self) -> Result<(), String> {
         match self.below(100) {
-            0..34 => self.put(),
+            0..34 => self.put().await,
             34..56 => {
                 let wait = Duration::from_millis(1 << self.below(16));
                 self.pass(wait).await;
@@ -120,7 +120,7 @@ impl History {
                 self.disk.cut_power(changes);
                 self.say(&format!("after {changes} changes of the disk:"));
                 for _ in 0..self.below(3) {
-                    self.put();
+                    self.put().await;
                 }
                 self.flush().await;
                 let wait = Duration::from_millis(self.below(1500));
@@ -136,7 +136,11 @@ impl History {
     }
 
     /// Appends that may share a group; nobody waits for them.
-    fn put(&mut self) {
+    async fn put(&mut self) {
+        let handle = self.walking().handle.clone();
+        if within(1, handle.begun()).await.is_none() {
+            return;
+        }
         for _ in 0..=self.below(3) {
             let mut payload = Payload::default();
             let mut ids = Vec::new();
@@ -369,7 +373,7 @@ impl History {
         if within(60, handle.pause(false)).await != Some(true) {
             return Err("delivery cannot be released".to_owned());
         }
-        self.put();
+        self.put().await;
         let log = self.walking().log.clone();
         let _ = within(60, log.sync()).await;
         let to = log.synced().offset;
