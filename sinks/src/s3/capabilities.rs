@@ -4,7 +4,7 @@
 //! them; an answer that names one as the trouble has the request repeated without it, and only when *that* succeeds is the
 //! lack believed and remembered (until the restart), so that an unrelated error cannot switch a help off.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -55,6 +55,8 @@ pub(super) struct Learned {
     no_unsigned: AtomicBool,
     unreadable: Mutex<HashSet<String>>,
     gone_uploads: Mutex<HashSet<String>>,
+    /// How often an upload could not be aborted.
+    stubborn_uploads: Mutex<HashMap<String, u32>>,
 }
 
 impl Learned {
@@ -103,6 +105,30 @@ impl Learned {
         gone.insert(id.to_owned());
     }
 
+    /// Whether an upload that could not be aborted for `failure` is left to a lifecycle rule: delivery waits for an endpoint that
+    /// is away, not for one that will not.
+    pub(super) fn gives_up_upload(&self, id: &str, failure: &Failure) -> bool {
+        if matches!(failure.status(), Some(400..=499)) && !matches!(failure.status(), Some(408 | 429)) {
+            // Some servers say so of an upload that is gone.
+            tracing::debug!(upload = id, error = %failure.error, "the server refuses to abort a multipart upload");
+            return true;
+        }
+        let mut stubborn = lock(&self.stubborn_uploads);
+        if stubborn.len() >= MAX_GONE_UPLOADS {
+            stubborn.clear();
+        }
+        let tries = stubborn.entry(id.to_owned()).or_insert(0);
+        *tries += 1;
+        if *tries < MAX_ABORTS {
+            return false;
+        }
+        stubborn.remove(id);
+        drop(stubborn);
+        tracing::warn!(upload = id, error = %failure.error, "a multipart upload cannot be aborted; a lifecycle rule ends it");
+        self.upload_is_gone(id);
+        true
+    }
+
     /// Whether [`Self::upload_is_gone`] was said of it.
     pub(super) fn is_gone(&self, id: &str) -> bool {
         lock(&self.gone_uploads).contains(id)
@@ -115,3 +141,4 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 const MAX_GONE_UPLOADS: usize = 4096;
+const MAX_ABORTS: u32 = 5;

@@ -161,7 +161,7 @@ impl Endpoint {
 
     /// Deliveries into one bucket.
     pub fn sink(&self, target: Target) -> S3Sink {
-        S3Sink { endpoint: self.clone(), target }
+        S3Sink { endpoint: self.clone(), target, former: false }
     }
 
     /// The most bytes of a body that one delivery holds, for a body of at most `most_bytes`

@@ -74,9 +74,17 @@ impl Target {
 pub struct S3Sink {
     endpoint: Endpoint,
     target: Target,
+    former: bool,
 }
 
 impl S3Sink {
+    /// The same place as one where objects no longer go, to be asked by [`Sink::recover`]. Today's credentials may mean nothing
+    /// there, so an answer that forbids to look is not taken for an object that is not there.
+    #[must_use]
+    pub fn former(self) -> Self {
+        Self { former: true, ..self }
+    }
+
     /// Where its objects become visible.
     pub fn address(&self) -> Address {
         Address { endpoint: self.endpoint.shared.name.clone(), bucket: self.target.bucket.clone() }
@@ -94,7 +102,7 @@ impl S3Sink {
         body: &mut dyn Body,
         notes: &mut dyn Notes,
     ) -> Result<Receipt, Outcome> {
-        self.abort_earlier(object, notes.earlier()).await;
+        self.abort_earlier(object, notes.earlier()).await.map_err(|failure| failure.outcome(Effect::Hidden))?;
         let part_bytes = self.endpoint.part_bytes(body.most_bytes());
         let mut parts = Parts::new(body, part_bytes);
         let mut in_hand = Vec::new();
@@ -151,16 +159,23 @@ impl S3Sink {
         ended
     }
 
-    /// Throws away what earlier attempts left at this endpoint, be it in a bucket that was in force then.
-    async fn abort_earlier(&self, object: Object<'_>, earlier: &[Bytes]) {
+    /// Throws away what earlier attempts left at this endpoint, be it in a bucket that was in force then. One that cannot be
+    /// thrown away is tried again with the next attempt, a few times.
+    async fn abort_earlier(&self, object: Object<'_>, earlier: &[Bytes]) -> Result<(), Failure> {
         for note in earlier.iter().filter_map(Note::parse) {
             let Note { address, upload: Some(id) } = note else { continue };
             if address.endpoint != self.endpoint.shared.name || self.endpoint.shared.learned.is_gone(&id) {
                 continue;
             }
             let target = Target { bucket: address.bucket, ..self.target.clone() };
-            abort(Object { target: &target, ..object }, &id, false).await;
+            let aborted = Object { target: &target, ..object }.abort(&id, false).await;
+            if let Err(failure) = aborted
+                && !self.endpoint.shared.learned.gives_up_upload(&id, &failure)
+            {
+                return Err(failure);
+            }
         }
+        Ok(())
     }
 
     fn may_make_bucket(&self, failure: &Failure) -> bool {
@@ -197,7 +212,7 @@ impl Sink for S3Sink {
         let recovery = match object.head().await {
             Ok(bytes) => Recovery::Delivered(Receipt { bytes }),
             Err(failure) if failure.status() == Some(404) => Recovery::Absent,
-            Err(failure) if failure.status() == Some(403) => {
+            Err(failure) if failure.status() == Some(403) && !self.former => {
                 if self.endpoint.shared.learned.cannot_read(&self.target.bucket) {
                     tracing::warn!(
                         sink = %self,
@@ -209,8 +224,10 @@ impl Sink for S3Sink {
             }
             Err(failure) => return Recovery::Unknown(failure.error),
         };
-        self.abort_earlier(object, notes.earlier()).await;
-        recovery
+        match self.abort_earlier(object, notes.earlier()).await {
+            Ok(()) => recovery,
+            Err(failure) => Recovery::Unknown(failure.error),
+        }
     }
 
     async fn probe(&self) -> Result<(), DeliveryError> {
