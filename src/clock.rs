@@ -5,6 +5,7 @@
 //! seed, so that a run can be repeated.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -19,7 +20,7 @@ pub struct Clock {
 #[derive(Debug)]
 enum Source {
     System,
-    Simulated { started: Instant, wall_ms: u64, chance: Mutex<u64> },
+    Simulated { started: Instant, wall_ms: AtomicU64, chance: Mutex<u64> },
 }
 
 impl Clock {
@@ -33,7 +34,7 @@ impl Clock {
         Self {
             source: Arc::new(Source::Simulated {
                 started: monotonic(),
-                wall_ms: SIMULATED_START_MS,
+                wall_ms: AtomicU64::new(SIMULATED_START_MS),
                 chance: Mutex::new(seed),
             }),
         }
@@ -49,8 +50,16 @@ impl Clock {
         match &*self.source {
             Source::System => wall(),
             Source::Simulated { started, wall_ms, .. } => {
-                wall_ms + u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+                wall_ms.load(Ordering::Relaxed) + u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
             }
+        }
+    }
+
+    /// Sets the wall clock of a simulation forth, or back where `by_ms` is negative.
+    #[cfg(test)]
+    pub(crate) fn set_wall(&self, by_ms: i64) {
+        if let Source::Simulated { wall_ms, .. } = &*self.source {
+            let _ = wall_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_add_signed(by_ms));
         }
     }
 

@@ -3,13 +3,14 @@
 //! A batch ends with the record that makes it reach the size, so it overshoots by less than one record. The decision
 //! ([`due`]) does no input or output; walking the log's frame headers to the exact record does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hydrant_model::{Hints, Offset, OffsetRange};
 
-use super::Workers;
-use crate::clock::Clock;
-use crate::log::{Log, Position, ReadError, Walker};
+use super::stream::{Aged, Stream};
+use super::workers::Work;
+use crate::log::{Position, ReadError, Walker};
 
 /// A half-open range of records and what its frames say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +23,17 @@ pub(super) struct Batch {
     pub bytes: u64,
     /// Arrival of the oldest, milliseconds since the Unix epoch.
     pub oldest_ms: u64,
+    /// Body bytes of the log before the range's end, where that is known.
+    pub ends_at: Option<u64>,
 }
 
-/// Cuts one cursor's batches.
+/// Cuts one cursor's batches. What it began when its future was dropped goes on when it is asked again.
 pub(super) struct Cutter {
-    log: Log,
-    clock: Clock,
-    workers: Workers,
+    stream: Arc<Stream>,
     from: Offset,
-    /// Body bytes of the log before `from`, once known.
-    from_bytes: Option<u64>,
-    flush_to: Offset,
+    first: Option<First>,
+    looking: Option<Work<Result<Option<Header>, ReadError>>>,
+    walking: Option<Work<Result<Batch, ReadError>>>,
 }
 
 /// When and how far a batch is cut.
@@ -42,114 +43,142 @@ pub(super) struct Terms {
     pub hints: Hints,
     /// No batch spans this offset.
     pub boundary: Option<Offset>,
+    /// A batch is due when the stream's logs take this much of the disk.
+    pub most_disk: Option<u64>,
+}
+
+/// The record that the next batch begins with.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    /// Body bytes of the log before it.
+    bytes: u64,
+    /// How long it has waited.
+    aged: Aged,
+}
+
+/// What the frame says that the next batch begins in.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    bytes: u64,
+    arrival_ms: u64,
 }
 
 impl Cutter {
-    /// Cuts from `from` on.
-    pub(super) fn new(log: Log, clock: Clock, workers: Workers, from: Offset) -> Self {
-        Self { log, clock, workers, from, from_bytes: None, flush_to: Offset(0) }
+    /// Cuts from where the stream's ledger ends.
+    pub(super) fn new(stream: Arc<Stream>) -> Self {
+        let from = stream.ledger.with(|state| state.cut_to);
+        Self { stream, from, first: None, looking: None, walking: None }
     }
 
-    /// Cuts everything below `to` without waiting for size or age.
-    pub(super) fn flush(&mut self, to: Offset) {
-        self.flush_to = self.flush_to.max(to);
-    }
-
-    /// Takes back the batch cut last: it is cut again.
+    /// Takes back the batch cut last: it is cut again. One out of a hole is still asked for by the ledger.
     pub(super) fn go_back(&mut self, batch: &Batch) {
-        self.from = batch.range.from;
-        self.from_bytes = None;
-    }
-
-    /// Where the next batch begins.
-    pub(super) fn from(&self) -> Offset {
-        self.from
+        if batch.range.to == self.from {
+            self.from = batch.range.from;
+            self.first = None;
+        }
     }
 
     /// Waits until a batch is due and cuts it. Dropping the future forgets nothing.
     ///
+    /// Holes come first: records that damage in the ledger has left without an intent.
+    ///
     /// # Errors
     /// The log cannot be read; the same call may succeed later.
-    pub(super) async fn next(&mut self, terms: Terms) -> Result<Batch, ReadError> {
+    pub(super) async fn next(&mut self) -> Result<Batch, ReadError> {
+        if let Some(hole) = self.stream.ledger.with(|state| state.holes.first().copied()) {
+            return self.cut(hole.from, hole.to).await;
+        }
         loop {
-            let synced = self.log.synced();
+            if self.walking.is_some() {
+                return self.cut(self.from, self.from).await;
+            }
+            let synced = self.stream.log.synced();
             if synced.offset <= self.from {
-                self.log.progress(Position { offset: self.from, bytes: 0 }, None).await;
+                *self.stream.uncut.lock() = None;
+                self.stream.log.progress(Position { offset: self.from, bytes: 0 }, None).await;
                 continue;
             }
-            let first = self.first().await?;
-            let Some(first) = first else {
+            let Some(first) = self.first().await? else {
                 // Nothing below the synced end can be read: a gap, or it was set aside.
                 let range = OffsetRange { from: self.from, to: synced.offset };
                 self.from = synced.offset;
-                self.from_bytes = None;
-                return Ok(Batch { range, records: 0, bytes: 0, oldest_ms: 0 });
+                return Ok(Batch { range, records: 0, bytes: 0, oldest_ms: 0, ends_at: Some(synced.bytes) });
             };
+            let terms = self.stream.terms(self.from);
             let waiting = Waiting {
                 bytes: synced.bytes.saturating_sub(first.bytes),
-                age: self.age(first.arrival_ms),
+                age: first.aged.now(self.stream.shop.clock.now()),
                 end: synced.offset,
                 from: self.from,
-                flush_to: self.flush_to,
+                flush_to: self.stream.flush_to.get(),
+                disk: self.stream.log.disk_bytes(),
             };
             match due(&terms, &waiting) {
-                Due::Now => return self.cut(&terms, synced.offset).await,
-                Due::After(wait) => {
-                    let target = first.bytes.saturating_add(terms.hints.size_bytes);
-                    tokio::select! {
-                        biased;
-                        () = self.log.progress(synced, Some(target)) => {}
-                        () = self.clock.sleep(wait) => {}
-                    }
-                }
+                Due::Now => return self.cut(self.from, synced.offset).await,
+                Due::After(wait) => self.wait(&terms, &waiting, first, synced, wait).await,
             }
         }
     }
 
-    /// Age of the oldest waiting record: by the monotonic clock where it arrived in this process, else by the wall clock.
-    fn age(&self, arrival_ms: u64) -> Duration {
-        match self.log.arrived(self.from) {
-            Some(arrived) => self.clock.now() - arrived,
-            None => Duration::from_millis(self.clock.wall_ms().saturating_sub(arrival_ms)),
+    /// Returns when it is time to look again.
+    async fn wait(&self, terms: &Terms, waiting: &Waiting, first: First, synced: Position, wait: Duration) {
+        let stream = &self.stream;
+        let room = terms.most_disk.map_or(u64::MAX, |most| most.saturating_sub(waiting.disk)).max(LEAST_LOOK);
+        let target = first.bytes.saturating_add(terms.hints.size_bytes).min(synced.bytes.saturating_add(room));
+        tokio::select! {
+            biased;
+            () = stream.log.progress(synced, Some(target)) => {}
+            // Nothing is being sent that would free space: this is what will.
+            () = stream.log.refused_for_budget(), if terms.most_disk.is_some() => stream.flush_to.raise(synced.offset),
+            () = stream.flush_to.until(|to| to > self.from) => {}
+            () = stream.shop.clock.sleep(wait) => {}
         }
     }
 
-    /// What the header of the first waiting frame says.
+    /// Where the next batch begins, and since when it waits: by the monotonic clock where the record arrived in this process.
+    /// Where it did not, the wall clock is asked once: it may be set back or forth while the record waits.
     async fn first(&mut self) -> Result<Option<First>, ReadError> {
-        let mut walker = self.log.walk(self.from);
-        let from = self.from;
-        let known = self.from_bytes;
-        let found = self
-            .workers
-            .run(move || -> Result<Option<First>, ReadError> {
-                let Some(frame) = walker.frame()? else { return Ok(None) };
-                let bytes = match known {
-                    Some(bytes) => bytes,
-                    None => frame.bytes_before + skipped(&mut walker, frame.first, from)?,
+        if self.first.is_none() {
+            let stream = &self.stream;
+            let (from, looking) = (self.from, &mut self.looking);
+            let looking = looking.get_or_insert_with(|| {
+                let walker = stream.log.walk(from);
+                stream.shop.workers.start(move || header(walker, from))
+            });
+            let header = looking.done().await;
+            self.looking = None;
+            let clock = &self.stream.shop.clock;
+            self.first = header?.map(|header| {
+                let at = clock.now();
+                let age = match self.stream.log.arrived(from) {
+                    Some(arrived) => at - arrived,
+                    None => Duration::from_millis(clock.wall_ms().saturating_sub(header.arrival_ms)),
                 };
-                Ok(Some(First { bytes, arrival_ms: frame.arrival_ms }))
-            })
-            .await?;
-        self.from_bytes = found.map(|first| first.bytes);
-        Ok(found)
+                First { bytes: header.bytes, aged: Aged { age, at } }
+            });
+        }
+        *self.stream.uncut.lock() = self.first.map(|first| first.aged);
+        Ok(self.first)
     }
 
-    async fn cut(&mut self, terms: &Terms, end: Offset) -> Result<Batch, ReadError> {
-        let stop = terms.boundary.filter(|boundary| *boundary > self.from).map_or(end, |boundary| boundary.min(end));
-        let walker = self.log.walk(self.from);
-        let (from, most) = (self.from, terms.hints.size_bytes);
-        let batch = self.workers.run(move || walk(walker, from, stop, most)).await?;
-        self.from = batch.range.to;
-        self.from_bytes = self.from_bytes.map(|bytes| bytes + batch.bytes);
+    /// Cuts from `from` to `end` at most, or goes on with the batch that is being cut.
+    async fn cut(&mut self, from: Offset, end: Offset) -> Result<Batch, ReadError> {
+        let stream = &self.stream;
+        let walking = self.walking.get_or_insert_with(|| {
+            let terms = stream.terms(from);
+            let stop = terms.boundary.filter(|boundary| *boundary > from).map_or(end, |boundary| boundary.min(end));
+            let walker = stream.log.walk(from);
+            stream.shop.workers.start(move || walk(walker, from, stop, terms.hints.size_bytes))
+        });
+        let batch = walking.done().await;
+        self.walking = None;
+        let batch = batch?;
+        if batch.range.to > self.from {
+            self.from = batch.range.to;
+            self.first = None;
+        }
         Ok(batch)
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct First {
-    /// Body bytes of the log before the cutter's offset.
-    bytes: u64,
-    arrival_ms: u64,
 }
 
 /// What waits to be cut.
@@ -160,6 +189,7 @@ struct Waiting {
     from: Offset,
     end: Offset,
     flush_to: Offset,
+    disk: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,15 +201,24 @@ enum Due {
 fn due(terms: &Terms, waiting: &Waiting) -> Due {
     let boundary = terms.boundary.is_some_and(|boundary| boundary > waiting.from && boundary <= waiting.end);
     let flush = waiting.flush_to > waiting.from;
-    if boundary || flush || waiting.bytes >= terms.hints.size_bytes || waiting.age >= terms.hints.interval {
+    let pressed = terms.most_disk.is_some_and(|most| waiting.disk >= most);
+    if boundary || flush || pressed || waiting.bytes >= terms.hints.size_bytes || waiting.age >= terms.hints.interval {
         return Due::Now;
     }
     Due::After(terms.hints.interval.saturating_sub(waiting.age))
 }
 
+/// Where `from` lies, by the frame that has it; `None` if nothing from there on can be read.
+fn header(mut walker: Walker, from: Offset) -> Result<Option<Header>, ReadError> {
+    let Some(frame) = walker.frame()? else { return Ok(None) };
+    let bytes = frame.bytes_before + skipped(&mut walker, frame.first, from)?;
+    Ok(Some(Header { bytes, arrival_ms: frame.arrival_ms }))
+}
+
 /// Walks from `from` to `stop`, or to the record with which the batch has `most` bytes.
 fn walk(mut walker: Walker, from: Offset, stop: Offset, most: u64) -> Result<Batch, ReadError> {
-    let mut batch = Batch { range: OffsetRange { from, to: stop }, records: 0, bytes: 0, oldest_ms: u64::MAX };
+    let range = OffsetRange { from, to: stop };
+    let mut batch = Batch { range, records: 0, bytes: 0, oldest_ms: u64::MAX, ends_at: None };
     while let Some(frame) = walker.frame()? {
         if frame.first >= stop {
             break;
@@ -189,14 +228,18 @@ fn walk(mut walker: Walker, from: Offset, stop: Offset, most: u64) -> Result<Bat
         if whole {
             batch.records += frame.next.0 - frame.first.0;
             batch.bytes += frame.bytes;
+            batch.ends_at = Some(frame.bytes_before + frame.bytes);
         } else {
+            let mut before = frame.bytes_before;
             for (offset, length) in (frame.first.0..).map(Offset).zip(walker.lengths()?) {
                 if offset >= stop {
                     break;
                 }
+                before += u64::from(length);
                 if offset >= from {
                     batch.records += 1;
                     batch.bytes += u64::from(length);
+                    batch.ends_at = Some(before);
                     if batch.bytes >= most {
                         batch.range.to = offset.plus(1);
                         return Ok(batch);
@@ -218,17 +261,27 @@ fn skipped(walker: &mut Walker, first: Offset, from: Offset) -> Result<u64, Read
     Ok(walker.lengths()?.into_iter().take(skip).map(u64::from).sum())
 }
 
+/// Records are not looked at again for fewer bytes than these.
+const LEAST_LOOK: u64 = 64 << 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn terms(size_bytes: u64, seconds: u64, boundary: Option<u64>) -> Terms {
         let hints = Hints { size_bytes, interval: Duration::from_secs(seconds) };
-        Terms { hints, boundary: boundary.map(Offset) }
+        Terms { hints, boundary: boundary.map(Offset), most_disk: None }
     }
 
     fn waiting(bytes: u64, seconds: u64) -> Waiting {
-        Waiting { bytes, age: Duration::from_secs(seconds), from: Offset(10), end: Offset(20), flush_to: Offset(0) }
+        Waiting {
+            bytes,
+            age: Duration::from_secs(seconds),
+            from: Offset(10),
+            end: Offset(20),
+            flush_to: Offset(0),
+            disk: 50,
+        }
     }
 
     #[test]
@@ -250,5 +303,14 @@ mod tests {
         assert_eq!(due(&terms(100, 300, Some(20)), &waiting(1, 0)), Due::Now);
         assert_ne!(due(&terms(100, 300, Some(21)), &waiting(1, 0)), Due::Now);
         assert_ne!(due(&terms(100, 300, Some(10)), &waiting(1, 0)), Due::Now);
+    }
+
+    #[test]
+    fn a_disk_budget_that_fills_cuts_before_producers_are_refused() {
+        let mut terms = terms(100, 300, None);
+        terms.most_disk = Some(51);
+        assert_ne!(due(&terms, &waiting(1, 0)), Due::Now);
+        terms.most_disk = Some(50);
+        assert_eq!(due(&terms, &waiting(1, 0)), Due::Now);
     }
 }

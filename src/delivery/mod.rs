@@ -12,11 +12,12 @@ mod address;
 mod board;
 mod body;
 mod cut;
-mod gate;
 pub mod ledger;
+mod level;
 mod memory;
 mod road;
 mod send;
+mod stream;
 mod workers;
 
 #[cfg(test)]
@@ -32,8 +33,9 @@ use hydrant_model::Sink;
 
 pub use board::{Board, LastError, Reading};
 pub use memory::MemoryBudget;
-pub use road::{Ended, Handle, Order, Road, RoadError, RoadParts, Stream, deliver_stream};
-pub use workers::Workers;
+pub use road::{Ended, Road, RoadError, RoadParts, deliver_stream};
+pub use stream::{Handle, Stream, Wish};
+pub use workers::{Work, Workers};
 
 use crate::catalog::Plan;
 use crate::clock::Clock;

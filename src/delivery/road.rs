@@ -8,80 +8,27 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hydrant_model::{IntentId, Offset, Seed};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::address::address;
-use super::cut::{Batch, Cutter, Terms};
-use super::gate::Gate;
-use super::ledger::{Closed, Entry, Ledger, OpenIntent, VersionStart};
+use super::cut::{Batch, Cutter};
+use super::ledger::{Closed, Entry, Ledger, Note, OpenIntent, State, VersionStart};
+use super::level::Level;
 use super::send::{Send, Sent};
+use super::stream::{Handle, Order, Plans, Stream, Wish};
 use super::{Board, Destinations, Shop};
 use crate::catalog::Plan;
 use crate::failpoint::{self, Phase};
 use crate::log::{Log, ReadError};
 
-/// What delivering one stream needs, shared by its road, its sends and whoever looks at it.
-pub struct Stream {
-    /// The stream's name, part of every key.
-    pub name: String,
-    /// Its records.
-    pub log: Log,
-    /// What has left.
-    pub ledger: Arc<Ledger>,
-    /// Where status is shown.
-    pub board: Board,
-    /// Makes sinks.
-    pub destinations: Arc<dyn Destinations>,
-    /// What all streams share.
-    pub shop: Shop,
-    plans: Mutex<Plans>,
-    held: Gate,
-    /// Held until the ledger says which configuration the first record is taken in under.
-    beginning: Gate,
-    stopping: CancellationToken,
-    low_water: watch::Sender<Offset>,
-}
-
-struct Plans {
-    current: Arc<Plan>,
-    by_version: BTreeMap<u64, Arc<Plan>>,
-}
-
-/// What a road can be told.
-pub enum Order {
-    /// Cut everything below the offset now.
-    Flush(Offset),
-    /// Hold delivery, or release it.
-    Pause(bool),
-    /// A new configuration version is in force.
-    Reconfigure(Arc<Plan>, oneshot::Sender<()>),
-    /// Records were written that are not synced yet.
-    Written,
-    /// Deliver everything, then end.
-    Drain,
-    /// End now and deliver nothing more: the stream's records are given up.
-    Discard,
-    /// Finish what is under way and end.
-    Stop,
-}
-
 /// How a road ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Nothing is left: everything was delivered after [`Order::Drain`], or given up by [`Order::Discard`].
+    /// Nothing is left: everything was delivered after [`Wish::Drain`], or given up by [`Wish::Discard`].
     Drained,
-    /// [`Order::Stop`], or nobody can give orders any more.
+    /// [`Wish::Stop`], or nobody holds a handle any more.
     Stopped,
-}
-
-/// Gives orders to a road and looks at it; cheap to clone.
-#[derive(Clone)]
-pub struct Handle {
-    /// What the road works on.
-    pub stream: Arc<Stream>,
-    orders: mpsc::Sender<Order>,
 }
 
 /// A road that has not been walked yet.
@@ -115,10 +62,13 @@ impl Road {
             destinations: parts.destinations,
             shop: parts.shop,
             plans: Mutex::new(Plans { current, by_version }),
-            held: Gate::new(paused),
-            beginning: Gate::new(new),
-            stopping: CancellationToken::new(),
-            low_water: watch::Sender::new(low_water),
+            held: Level::new(paused),
+            beginning: Level::new(new),
+            wish: Level::new(Wish::Deliver),
+            flush_to: Level::new(Offset(0)),
+            written: Notify::new(),
+            low_water: Level::new(low_water),
+            uncut: Mutex::default(),
         });
         let (sender, orders) = mpsc::channel(ORDERS);
         (Self { stream: Arc::clone(&stream), orders }, Handle { stream, orders: sender })
@@ -145,82 +95,6 @@ pub struct RoadParts {
     pub shop: Shop,
 }
 
-impl Handle {
-    /// Gives an order; `false` if the road has ended.
-    pub async fn order(&self, order: Order) -> bool {
-        self.orders.send(order).await.is_ok()
-    }
-
-    /// Gives an order that may be dropped when many wait: the road looks by itself before long.
-    pub fn nudge(&self, order: Order) {
-        // A full channel means that the road is about to look anyway.
-        let _ = self.orders.try_send(order);
-    }
-
-    /// Waits until everything below `to` is delivered.
-    pub async fn delivered(&self, to: Offset) {
-        let mut low_water = self.stream.low_water.subscribe();
-        // The sender lives in the stream that this handle holds.
-        let _ = low_water.wait_for(|low_water| *low_water >= to).await;
-    }
-
-    /// Holds delivery or releases it; returns when that is in the ledger. `false` if the road has ended.
-    pub async fn pause(&self, paused: bool) -> bool {
-        let told = self.order(Order::Pause(paused)).await;
-        if told {
-            self.stream.held.becomes(paused).await;
-        }
-        told
-    }
-
-    /// Waits until records may be acknowledged: a new stream's first configuration is in its ledger. Were it not, a crash while
-    /// the configuration changes would leave nothing that says what the first records were taken in under.
-    pub async fn begun(&self) {
-        self.stream.beginning.becomes(false).await;
-    }
-
-    /// Whether delivery is held.
-    pub fn is_paused(&self) -> bool {
-        self.stream.held.is_held()
-    }
-}
-
-impl Stream {
-    /// The configuration in force.
-    pub fn current(&self) -> Arc<Plan> {
-        Arc::clone(&self.plans.lock().current)
-    }
-
-    /// The configuration of `version`, while records or intents need it.
-    pub fn plan(&self, version: u64) -> Option<Arc<Plan>> {
-        self.plans.lock().by_version.get(&version).map(Arc::clone)
-    }
-
-    /// Waits until delivery is not held.
-    pub(super) async fn released(&self) {
-        self.held.becomes(false).await;
-    }
-
-    /// Waits for `wait`, unless the road is stopping.
-    pub(super) async fn unless_stopping<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            done = wait => Some(done),
-            () = self.stopping.cancelled() => None,
-        }
-    }
-
-    /// What the next batch from `from` on is cut by: the hints in force, and the next offset where objects change their shape.
-    fn terms(&self, from: Offset) -> Terms {
-        let plans = self.plans.lock();
-        let starts = self.ledger.with(|state| state.versions.clone());
-        let shape = |start: &VersionStart| plans.by_version.get(&start.version).map(|plan| plan.shape_hash());
-        let here = starts.iter().rev().find(|start| start.from <= from).and_then(shape);
-        let boundary = starts.iter().find(|start| start.from > from && shape(start) != here).map(|start| start.from);
-        Terms { hints: plans.current.objects.hints, boundary }
-    }
-}
-
 /// Delivers the records of one stream until it is told to end.
 ///
 /// What an earlier process left undecided is asked for first; then batches are cut, addressed, promised in the ledger and sent,
@@ -229,47 +103,54 @@ impl Stream {
 /// # Errors
 /// [`RoadError`]; whatever was promised is in the ledger.
 pub async fn deliver_stream(road: Road) -> Result<Ended, RoadError> {
+    let stream = Arc::clone(&road.stream);
+    tokio::select! {
+        biased;
+        // Whatever is under way, and be it a ledger that cannot be written: nobody wants it any more.
+        () = stream.wish.until(|wish| wish == Wish::Discard) => Ok(Ended::Drained),
+        ended = walk(road) => ended,
+    }
+}
+
+async fn walk(road: Road) -> Result<Ended, RoadError> {
     let Road { stream, mut orders } = road;
     stream.begin_version().await?;
-    stream.beginning.hold(false);
+    stream.beginning.set(false);
     let window = Arc::new(Semaphore::new(stream.shop.settings.window));
     let mut sends = FuturesUnordered::new();
     for open in stream.ledger.with(|state| state.open.values().cloned().collect::<Vec<_>>()) {
-        sends.push(Send { stream: Arc::clone(&stream), open, must_ask: true, place: None }.run());
+        sends.push(Send::again(&stream, &window, open).run());
     }
-    let shop = &stream.shop;
-    let from = stream.ledger.with(|state| state.cut_to);
-    let mut cutter = Cutter::new(stream.log.clone(), shop.clock.clone(), shop.workers, from);
-    let mut ending: Option<Ended> = None;
+    let mut cutter = Cutter::new(Arc::clone(&stream));
     let mut tick = Tick::default();
     loop {
-        if ending == Some(Ended::Drained) {
-            cutter.flush(stream.log.synced().offset);
+        let wish = stream.wish.get();
+        if wish == Wish::Drain {
+            // A stream that is held would never drain.
+            stream.held.set(false);
+            stream.flush_to.raise(stream.log.synced().offset);
         }
-        let cutting = ending != Some(Ended::Stopped);
-        if !cutting {
-            stream.stopping.cancel();
-        }
-        if sends.is_empty() && ending.is_some_and(|ended| ended == Ended::Stopped || stream.is_drained()) {
+        if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.is_drained()) {
             stream.leave_marks().await?;
-            return Ok(ending.unwrap_or(Ended::Stopped));
+            return Ok(if wish == Wish::Drain { Ended::Drained } else { Ended::Stopped });
         }
-        // In this order, and not by chance: the tick comes seldom, sends are as many as the window, and orders are few.
+        // In this order, and not by chance: the tick comes seldom, sends are as many as the window, and orders are few. What is
+        // dropped unfinished goes on where it was.
         tokio::select! {
             biased;
             () = tick.due(&stream) => stream.leave_marks().await?,
             Some(sent) = sends.next(), if !sends.is_empty() => if let Some(sent) = sent? {
                 stream.settle(sent).await?;
             },
+            () = stream.wish.until(|now| now > wish) => {}
             order = orders.recv() => match order {
-                Some(Order::Discard) => return Ok(Ended::Drained),
-                Some(order) => ending = stream.obey(order, &mut cutter).await?.or(ending),
-                None => ending = Some(Ended::Stopped),
+                Some(order) => stream.obey(order).await?,
+                None => stream.wish.raise(Wish::Stop),
             },
-            batch = stream.next_batch(&window, &mut cutter), if cutting => match batch {
+            batch = stream.next_batch(&window, &mut cutter), if wish < Wish::Stop => match batch {
                 Ok((place, batch)) => {
                     if let Some(open) = stream.promise(&mut cutter, &batch).await? {
-                        sends.push(Send { stream: Arc::clone(&stream), open, must_ask: false, place: Some(place) }.run());
+                        sends.push(Send::first(&stream, &window, place, open).run());
                     }
                 }
                 Err(error) => stream.report_unreadable(&error).await,
@@ -293,12 +174,13 @@ impl Stream {
         self.ledger.record(Entry::Version(VersionStart { version: current.version, from })).await
     }
 
-    async fn obey(&self, order: Order, cutter: &mut Cutter) -> Result<Option<Ended>, Closed> {
+    async fn obey(&self, order: Order) -> Result<(), Closed> {
         match order {
-            Order::Flush(to) => cutter.flush(to),
+            // A stream that drains is never held.
+            Order::Pause(_) if self.wish.get() > Wish::Deliver => {}
             Order::Pause(paused) => {
                 self.ledger.record(Entry::Paused { paused }).await?;
-                self.held.hold(paused);
+                self.held.set(paused);
             }
             Order::Reconfigure(plan, done) => {
                 {
@@ -310,16 +192,8 @@ impl Stream {
                 // Whoever asked may have gone; the version is in force all the same.
                 let _ = done.send(());
             }
-            Order::Drain => {
-                // A stream that is held would never drain.
-                self.held.hold(false);
-                return Ok(Some(Ended::Drained));
-            }
-            // Something to look at, or already acted on by the road itself.
-            Order::Written | Order::Discard => {}
-            Order::Stop => return Ok(Some(Ended::Stopped)),
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Waits for a place in the window, then for a batch. Dropping the future loses neither.
@@ -330,16 +204,26 @@ impl Stream {
     ) -> Result<(OwnedSemaphorePermit, Batch), ReadError> {
         self.released().await;
         let place = Arc::clone(window).acquire_owned().await.expect("the window is never closed");
-        let terms = self.terms(cutter.from());
-        Ok((place, cutter.next(terms).await?))
+        Ok((place, cutter.next().await?))
     }
 
     /// Decides a batch: its intent is synced before anything of it is sent.
     async fn promise(&self, cutter: &mut Cutter, batch: &Batch) -> Result<Option<OpenIntent>, Closed> {
         if batch.records == 0 {
-            self.ledger.record_soon(&Entry::Skipped { to: batch.range.to });
-            self.low_water.send_replace(self.ledger.with(super::ledger::State::low_water));
+            self.ledger.record_soon(&Entry::Skipped {
+                from: batch.range.from,
+                to: batch.range.to,
+                ends_at: batch.ends_at,
+            });
+            self.low_water.set(self.ledger.with(State::low_water));
             return Ok(None);
+        }
+        if self.ledger.with(|state| batch.range.from < state.cut_to) {
+            tracing::error!(
+                stream = %self.name, range = %batch.range,
+                "the ledger's entry for these records is damaged; they are delivered again and may be there twice"
+            );
+            self.board.possible_duplicate();
         }
         let version = self.ledger.with(|state| state.version_at(batch.range.from)).unwrap_or(0);
         let current = self.current();
@@ -358,8 +242,8 @@ impl Stream {
             }
         };
         let announcement = self.destinations.sink(&current).announcement();
-        let notes = announcement.iter().map(|note| super::ledger::Note::new(note)).collect();
-        let open = OpenIntent { intent, shape: shape.version, notes };
+        let notes = announcement.iter().map(|note| Note::new(note)).collect();
+        let open = OpenIntent { intent, shape: shape.version, ends_at: batch.ends_at, notes };
         self.ledger.record(Entry::Intent(open.clone())).await?;
         failpoint::reach(Phase::IntentSynced);
         Ok(Some(open))
@@ -370,7 +254,12 @@ impl Stream {
         let intent = &sent.open.intent;
         let at_ms = self.shop.clock.wall_ms();
         failpoint::reach(Phase::Delivered);
-        self.ledger.record_soon(&Entry::Commit { intent: intent.id, bytes: sent.receipt.bytes, at_ms });
+        self.ledger.record_soon(&Entry::Commit {
+            intent: intent.id,
+            range: intent.range,
+            bytes: sent.receipt.bytes,
+            at_ms,
+        });
         failpoint::reach(Phase::CommitWritten);
         self.board.delivered(intent.records, intent.bytes);
         tracing::info!(
@@ -378,8 +267,8 @@ impl Stream {
             bytes = intent.bytes, object_bytes = sent.receipt.bytes, bucket = %intent.object.bucket,
             key = %intent.object.key, "delivered"
         );
-        let low_water = self.ledger.with(super::ledger::State::low_water);
-        self.low_water.send_replace(low_water);
+        let low_water = self.ledger.with(State::low_water);
+        self.low_water.set(low_water);
         if self.log.can_trim(low_water) || self.ledger.has_old_history() {
             self.trim(low_water).await?;
         }
@@ -419,7 +308,7 @@ impl Stream {
             self.ledger.record_soon(&Entry::Synced { through });
         }
         self.ledger.settle().await?;
-        let low_water = self.ledger.with(super::ledger::State::low_water);
+        let low_water = self.ledger.with(State::low_water);
         if self.log.can_trim(low_water) {
             self.trim(low_water).await?;
         }
@@ -427,8 +316,7 @@ impl Stream {
     }
 
     fn is_drained(&self) -> bool {
-        !self.log.has_unsynced()
-            && self.ledger.with(|state| state.open.is_empty() && state.cut_to >= self.log.synced().offset)
+        !self.log.has_unsynced() && self.ledger.with(|state| state.low_water() >= self.log.synced().offset)
     }
 
     async fn report_unreadable(&self, error: &ReadError) {
@@ -447,7 +335,7 @@ struct Tick {
 impl Tick {
     fn note(&mut self, stream: &Stream) {
         let unmarked = stream.log.synced().offset > stream.ledger.with(|state| state.synced_through);
-        let space = stream.log.is_idle_space(stream.ledger.with(super::ledger::State::low_water));
+        let space = stream.log.is_idle_space(stream.ledger.with(State::low_water));
         if unmarked || space || stream.log.has_unsynced() || stream.ledger.is_unsettled() {
             self.at.get_or_insert_with(|| stream.shop.clock.now() + MARK_EVERY);
         } else {
@@ -465,7 +353,11 @@ impl Tick {
             }
             let marked = stream.ledger.with(|state| state.synced_through);
             let position = crate::log::Position { offset: marked, bytes: 0 };
-            stream.log.progress(position, None).await;
+            tokio::select! {
+                biased;
+                () = stream.log.progress(position, None) => {}
+                () = stream.written.notified() => {}
+            }
             self.at = Some(stream.shop.clock.now() + MARK_EVERY);
         }
     }

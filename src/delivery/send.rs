@@ -12,12 +12,12 @@ use bytes::Bytes;
 use hydrant_model::{BodyError, DeliveryError, IntentId, Notes, Outcome, Receipt, Recovery, Sink};
 use hydrant_transforms::codec;
 use hydrant_transforms::compression::Options;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::body::{LogBody, Progress};
 use super::ledger::{Closed, Entry, Ledger, Note, OpenIntent};
-use super::road::Stream;
+use super::stream::Stream;
 use crate::catalog::{GzipMembers, Plan};
 
 /// How a send ended.
@@ -28,18 +28,41 @@ pub(super) struct Sent {
 
 /// One intent on its way.
 pub(super) struct Send {
-    pub(super) stream: Arc<Stream>,
-    pub(super) open: OpenIntent,
+    stream: Arc<Stream>,
+    open: OpenIntent,
     /// Whether an earlier attempt's outcome is unknown.
-    pub(super) must_ask: bool,
+    must_ask: bool,
+    window: Arc<Semaphore>,
     /// Its place in the window; given up when it is parked.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Send {
+    /// An intent that was just made.
+    pub(super) fn first(
+        stream: &Arc<Stream>,
+        window: &Arc<Semaphore>,
+        place: OwnedSemaphorePermit,
+        open: OpenIntent,
+    ) -> Self {
+        let (stream, window) = (Arc::clone(stream), Arc::clone(window));
+        Self { stream, open, must_ask: false, window, place: Some(place) }
+    }
+
+    /// An intent of an earlier process: nobody knows how far it came. It waits for a place in the window as a new one does.
+    pub(super) fn again(stream: &Arc<Stream>, window: &Arc<Semaphore>, open: OpenIntent) -> Self {
+        let (stream, window) = (Arc::clone(stream), Arc::clone(window));
+        Self { stream, open, must_ask: true, window, place: None }
+    }
+
     /// Delivers the intent, however often it takes. `None` when the road is stopping and nothing is under way: the intent is in the
     /// ledger and goes on at the next start.
     pub(super) async fn run(mut self) -> Result<Option<Sent>, Closed> {
+        if self.place.is_none() {
+            let place = self.stream.unless_stopping(Arc::clone(&self.window).acquire_owned()).await;
+            let Some(place) = place else { return Ok(None) };
+            self.place = place.ok();
+        }
         let mut patience = Patience::new(self.stream.shop.settings.stall_after);
         self.stream.board.sending(true);
         let receipt = self.until_done(&mut patience).await;
@@ -91,10 +114,18 @@ impl Send {
                 Ok(self.wait(patience, &error, None))
             }
             Outcome::Refused(error) => {
-                self.park(patience);
-                Ok(self.wait(patience, &error, Some(PARKED_RETRY)))
+                if self.others_went(patience, 1) || self.stream.board.read().parked < UNPROVEN_PARKED {
+                    self.park(patience);
+                }
+                Ok(self.wait(patience, &error, patience.parked.then_some(PARKED_RETRY)))
             }
         }
+    }
+
+    /// Whether so many objects of the stream were delivered since this one first failed.
+    fn others_went(&self, patience: &mut Patience, how_many: u64) -> bool {
+        let delivered = self.stream.ledger.with(|state| state.delivered.objects);
+        delivered - *patience.delivered_before.get_or_insert(delivered) >= how_many
     }
 
     /// Gives up its place in the window: the batches behind it go first.
@@ -135,17 +166,24 @@ impl Send {
         let Some(shape) = self.stream.plan(self.open.shape) else {
             return Ok(Some(trouble(format!("configuration version {} is missing", self.open.shape))));
         };
-        let (mut body, codec_bytes) = match self.body(&shape) {
-            Ok(body) => body,
-            Err(error) => return Ok(Some(trouble(error))),
+        // Booked before anything is held: many more sends wait for memory than have some.
+        let codec = codec(shape.objects.compression);
+        let options = self.options(&shape);
+        let most_bytes = (codec.most_bytes)(self.open.intent.bytes);
+        let bytes = sink.memory_bytes(most_bytes) + (codec.memory_bytes)(&options) + READER_BYTES;
+        let Some(_grant) = self.stream.unless_stopping(shop.memory.take(bytes)).await else { return Ok(None) };
+        let encoder = match (codec.open)(&options) {
+            Ok(encoder) => encoder,
+            Err(error) => return Ok(Some(trouble(error.to_string()))),
         };
+        let reader = self.stream.log.read(self.open.intent.range.from, self.open.intent.range.to);
+        let compression = shape.objects.compression;
+        let mut body = LogBody::new(reader, encoder, compression, most_bytes, shop.workers, shop.clock.clone());
         match body.is_empty().await {
             Ok(false) => {}
             Ok(true) => return Ok(Some(Outcome::Delivered(Receipt { bytes: 0 }))),
             Err(error) => return Ok(Some(trouble(error.to_string()))),
         }
-        let bytes = sink.memory_bytes(hydrant_model::Body::most_bytes(&body)) + codec_bytes;
-        let Some(_grant) = self.stream.unless_stopping(shop.memory.take(bytes)).await else { return Ok(None) };
         tracing::debug!(
             stream = %self.stream.name, intent = self.open.intent.id.0, range = %self.open.intent.range,
             key = %self.open.intent.object.key, sink = %sink, "sending"
@@ -168,33 +206,20 @@ impl Send {
         if closed { Err(Closed) } else { Ok(Some(outcome)) }
     }
 
-    fn body(&self, shape: &Plan) -> Result<(LogBody, usize), String> {
+    fn options(&self, shape: &Plan) -> Options {
         let intent = &self.open.intent;
-        let codec = codec(shape.objects.compression);
         let mut options = Options::new(intent.seed.uuid(hydrant_model::ENTRY_NAME), intent.oldest_ms);
         options.gzip_members = match shape.gzip.members {
             GzipMembers::One => hydrant_transforms::compression::GzipMembers::One,
             GzipMembers::Many => hydrant_transforms::compression::GzipMembers::Many,
         };
         options.gzip_level = shape.gzip.level.map_or_else(|| options.gzip_members.default_level(), u32::from);
-        let encoder = (codec.open)(&options).map_err(|error| error.to_string())?;
-        let shop = &self.stream.shop;
-        let body = LogBody::new(
-            self.stream.log.read(intent.range.from, intent.range.to),
-            encoder,
-            shape.objects.compression,
-            (codec.most_bytes)(intent.bytes),
-            shop.workers,
-            shop.clock.clone(),
-        );
-        Ok((body, (codec.memory_bytes)(&options) + READER_BYTES))
+        options
     }
 
     /// Reports a failure and says how long to wait.
     fn wait(&mut self, patience: &mut Patience, error: &DeliveryError, after: Option<Duration>) -> Step {
-        let delivered = self.stream.ledger.with(|state| state.delivered.objects);
-        let before = *patience.delivered_before.get_or_insert(delivered);
-        if patience.attempts >= ALONE_AFTER && delivered - before >= u64::from(ALONE_AFTER) {
+        if self.others_went(patience, u64::from(ALONE_AFTER)) && patience.attempts >= ALONE_AFTER {
             // Others of the stream go through, again and again: whatever the destination says, it is about this object.
             self.park(patience);
         }
@@ -298,6 +323,9 @@ const PARKED_RETRY: Duration = Duration::from_mins(1);
 const ASK_FORMER_FOR: Duration = Duration::from_mins(5);
 /// Failures of one object, while as many others were delivered, after which it is taken to fail alone.
 const ALONE_AFTER: u32 = 5;
+/// Refused objects that give up their place before anything else was delivered: what they tell may be about the destination, not
+/// about them.
+const UNPROVEN_PARKED: u64 = 16;
 const STALL_CHECK: Duration = Duration::from_millis(250);
 /// A reader's window: a read-ahead, and a frame of the largest common size behind it.
 const READER_BYTES: usize = 2 << 20;

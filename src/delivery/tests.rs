@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test has no service that tracks tasks")]
 
+mod hardship;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use serde_json::json;
 
 use super::ledger::{Ledger, State};
 use super::{
-    Board, Destinations, Ended, Handle, MemoryBudget, Order, Road, RoadParts, Settings, Shop, Workers, deliver_stream,
+    Board, Destinations, Ended, Handle, MemoryBudget, Road, RoadParts, Settings, Shop, Wish, Workers, deliver_stream,
 };
 use crate::catalog::{Definition, Plan, Rulebook};
 use crate::clock::Clock;
@@ -31,6 +33,8 @@ struct Shelf {
     objects: Mutex<BTreeMap<String, Vec<u8>>>,
     answers: Mutex<Vec<Answer>>,
     asked: Mutex<u32>,
+    /// Every object is refused.
+    refusing: Mutex<bool>,
     /// The object whose first record this is always fails.
     cursed: Mutex<Option<Offset>>,
 }
@@ -64,6 +68,9 @@ impl Sink for Shelf {
         let bytes = whole.len() as u64;
         if *self.cursed.lock() == Some(intent.range.from) {
             return Outcome::Retry { error: error("S3.AccessDenied"), after: None };
+        }
+        if *self.refusing.lock() {
+            return Outcome::Refused(error("S3.InvalidRequest"));
         }
         let answer = self.answers.lock().pop();
         match answer {
@@ -137,6 +144,7 @@ struct Bench {
     dir: tempfile::TempDir,
     clock: Clock,
     shelf: Arc<Shelf>,
+    budget: u64,
 }
 
 /// A stream on its road.
@@ -192,7 +200,7 @@ impl Ground {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        Self { dir, clock: Clock::simulated(7), shelf: Arc::default() }
+        Self { dir, clock: Clock::simulated(7), shelf: Arc::default(), budget: 1 << 30 }
     }
 
     fn start(&self, current: Arc<Plan>, earlier: Vec<Arc<Plan>>) -> Walking {
@@ -209,7 +217,7 @@ impl Bench {
         let ground = Ground {
             workshop,
             root: self.dir.path().to_owned(),
-            account: Account::new(1 << 30),
+            account: Account::new(self.budget),
             sink: Arc::clone(&self.shelf) as Arc<dyn Sink>,
             memory: MemoryBudget::new(1 << 20),
         };
@@ -234,12 +242,12 @@ impl Walking {
 
     async fn flush(&self) {
         let to = self.log.synced().offset;
-        assert!(self.handle.order(Order::Flush(to)).await);
+        self.handle.flush(to);
         self.handle.delivered(to).await;
     }
 
     async fn stop(self) {
-        self.handle.order(Order::Stop).await;
+        self.handle.wish(Wish::Stop);
         assert_eq!(self.task.await.expect("no panic"), Ended::Stopped);
     }
 }
@@ -364,9 +372,7 @@ async fn no_object_spans_two_shapes_and_waiting_records_keep_theirs() {
     let bench = Bench::new();
     let walking = bench.start(plan(1, "old/", 1 << 20), Vec::new());
     walking.put(0..5).await;
-    let (done, in_force) = tokio::sync::oneshot::channel();
-    walking.handle.order(Order::Reconfigure(plan(2, "new/", 1 << 20), done)).await;
-    in_force.await.expect("an answer");
+    assert!(walking.handle.reconfigure(plan(2, "new/", 1 << 20)).await);
     walking.put(5..9).await;
     walking.flush().await;
     let objects = bench.shelf.objects.lock().clone();
@@ -407,7 +413,7 @@ async fn a_stream_that_has_gone_quiet_leaves_no_segment() {
     bench.clock.sleep(Duration::from_secs(5)).await;
     assert_eq!(walking.log.disk_bytes(), 0);
     walking.put(80_000..80_010).await;
-    walking.handle.order(Order::Drain).await;
+    walking.handle.wish(Wish::Drain);
     assert_eq!(walking.task.await.expect("no panic"), Ended::Drained);
     let mut delivered = bench.delivered();
     delivered.sort();

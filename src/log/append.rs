@@ -110,6 +110,7 @@ impl Log {
         assert_eq!(described, bytes, "the lengths of a payload's records add up to its body");
         if !payload.lengths.is_empty() && self.shared.settings.used_as == super::Use::Records {
             if account.used().saturating_add(bytes) > account.budget() {
+                self.shared.refused.notify_waiters();
                 return Err(AppendError::Budget { used: account.used(), budget: account.budget() });
             }
             if self.shared.workshop.pool.is_low() {
@@ -138,6 +139,17 @@ impl Log {
     /// As [`Log::append`].
     pub async fn sync(&self) -> Result<(), AppendError> {
         self.append(Payload::default(), Durability::Synced, Placement::Behind).await.map(|_| ())
+    }
+
+    /// Returns when records are refused because the budget is used up.
+    pub async fn refused_for_budget(&self) {
+        self.shared.refused.notified().await;
+    }
+
+    /// How often something was lost that this log had taken: an append refused by the committer, or bytes written and then not
+    /// synced because of a failure.
+    pub fn losses(&self) -> u64 {
+        self.shared.losses.load(Ordering::SeqCst)
     }
 
     /// Whether something is written and not yet synced.

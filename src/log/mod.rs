@@ -172,6 +172,10 @@ struct Shared {
     unsynced: AtomicBool,
     /// The last commit failed and no new segment has been proved since.
     failed: AtomicBool,
+    /// See [`Log::refused_for_budget`].
+    refused: Notify,
+    /// See [`Log::losses`].
+    losses: AtomicU64,
     /// Segments trimmed while a reader held them.
     retired: Mutex<Vec<Arc<Segment>>>,
     /// Everything below was trimmed.

@@ -99,6 +99,8 @@ impl Log {
                 arrivals: Mutex::new(VecDeque::new()),
                 unsynced: AtomicBool::new(false),
                 failed: AtomicBool::new(false),
+                refused: Notify::new(),
+                losses: AtomicU64::new(0),
                 retired: Mutex::new(Vec::new()),
                 trimmed: Mutex::new(Offset(0)),
                 quarantined_bytes: AtomicU64::new(0),

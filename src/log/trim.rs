@@ -32,6 +32,9 @@ impl Log {
 
     /// Whether [`Log::trim`] would remove something.
     pub fn can_trim(&self, to: Offset) -> bool {
+        if self.shared.retired.lock().iter().any(|segment| Arc::strong_count(segment) == 1) {
+            return true;
+        }
         let front = self.shared.segments.lock().front().map(|front| (front.is_sealed(), front.next()));
         match front {
             Some((true, next)) => next <= to,

@@ -62,6 +62,7 @@ impl Writer {
         self.arrival_ms = shared.workshop.clock.wall_ms();
         for append in group {
             if let Err(error) = self.place(shared, &mut staged, &append) {
+                shared.losses.fetch_add(1, Ordering::SeqCst);
                 let _ = append.answer.send(Err(error));
                 continue;
             }
@@ -157,6 +158,7 @@ impl Writer {
             error = %error,
             "a write to the log failed; nothing is acknowledged until a new segment is proved"
         );
+        shared.losses.fetch_add(1, Ordering::SeqCst);
         shared.failed.store(true, Ordering::Relaxed);
         self.needs_request = shared.settings.rolling == Rolling::OnRequest;
         self.retire_active(shared);

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hydrant_model::Offset;
 use serde_json::Value;
 
 use super::Service;
@@ -16,7 +15,6 @@ use crate::api::backend::{
 use crate::api::put::{Records, StreamTag};
 use crate::api::{ApiError, Backend};
 use crate::catalog;
-use crate::delivery::Order;
 use crate::delivery::ledger::State;
 use crate::log::{AppendError, Durability, Payload, Placement};
 use crate::telemetry::{CursorLevels, Levels, StreamLevels, StreamMetrics};
@@ -44,7 +42,7 @@ impl PutTarget for Running {
         let appended =
             self.log.append(payload, durability, Placement::Behind).await.map_err(|error| put_error(&error))?;
         if durability == Durability::Written {
-            self.handle.nudge(Order::Written);
+            self.handle.written();
         }
         Ok(appended)
     }
@@ -89,9 +87,7 @@ impl Backend for Service {
         // What was answered at level `os` becomes readable by a sync.
         running.log.sync().await.map_err(|error| OrderError::Failed(error.into()))?;
         let to = running.log.synced().offset;
-        if !running.handle.order(Order::Flush(to)).await {
-            return Err(OrderError::Failed("delivery has ended".into()));
-        }
+        running.handle.flush(to);
         let Some(wait) = wait else { return Ok(Flushed::Ordered) };
         match tokio::time::timeout(wait, running.handle.delivered(to)).await {
             Ok(()) => Ok(Flushed::Delivered),
@@ -101,7 +97,11 @@ impl Backend for Service {
 
     async fn pause(&self, name: &str, paused: bool) -> Result<(), OrderError> {
         let running = self.inner.streams.read().get(name).map(Arc::clone).ok_or(OrderError::NoSuchStream)?;
-        if running.handle.pause(paused).await { Ok(()) } else { Err(OrderError::Failed("delivery has ended".into())) }
+        match tokio::time::timeout(LEDGER_PATIENCE, running.handle.pause(paused)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(OrderError::Failed("delivery is ending".into())),
+            Err(_) => Err(OrderError::Failed("the ledger cannot be written; it is done when it can".into())),
+        }
     }
 
     fn not_ready(&self) -> Vec<String> {
@@ -113,7 +113,7 @@ impl Backend for Service {
             reasons.push("free space is below --free-space-floor".into());
         }
         let streams = self.inner.streams.read();
-        let unwritable = streams.values().filter(|running| !running.log.is_writable());
+        let unwritable = streams.values().filter(|running| !running.is_writable());
         reasons.extend(unwritable.map(|running| format!("the log of {} cannot be written", running.name)));
         reasons
     }
@@ -152,7 +152,7 @@ impl Running {
         let uncut = synced.bytes.saturating_sub(cut_bytes);
         let oldest = match oldest_ms {
             Some(oldest_ms) => Some(self.age_ms(oldest_ms)),
-            None if synced.offset > cut_to => Some(self.uncut_age(cut_to)),
+            None if synced.offset > cut_to => Some(self.handle.stream.uncut_age().unwrap_or_default()),
             None => None,
         };
         Waiting { records: synced.offset.0.saturating_sub(low_water.0), bytes: open_bytes + uncut, oldest }
@@ -160,11 +160,6 @@ impl Running {
 
     fn age_ms(&self, arrival_ms: u64) -> Duration {
         Duration::from_millis(self.handle.stream.shop.clock.wall_ms().saturating_sub(arrival_ms))
-    }
-
-    fn uncut_age(&self, from: Offset) -> Duration {
-        let now = self.handle.stream.shop.clock.now();
-        self.log.arrived(from).map_or(Duration::ZERO, |arrived| now - arrived)
     }
 
     fn status(&self) -> StreamStatus {
@@ -180,7 +175,7 @@ impl Running {
             paused: self.handle.is_paused(),
             log_bytes: account.used(),
             disk_budget_bytes: account.budget(),
-            quarantined_bytes: self.log.quarantined_bytes(),
+            quarantined_bytes: self.quarantined_bytes(),
             cursors: vec![CursorStatus {
                 cursor: MAIN,
                 destination: self.handle.stream.current().sink.name.to_owned(),
@@ -201,13 +196,21 @@ impl Running {
         }
     }
 
+    fn is_writable(&self) -> bool {
+        self.log.is_writable() && self.handle.stream.ledger.log().is_writable()
+    }
+
+    fn quarantined_bytes(&self) -> u64 {
+        self.log.quarantined_bytes() + self.handle.stream.ledger.log().quarantined_bytes()
+    }
+
     fn levels(&self) -> StreamLevels {
         let waiting = self.waiting();
         StreamLevels {
             stream: self.name.clone(),
             log_bytes: self.log.account().used(),
-            log_writable: self.log.is_writable(),
-            quarantined_bytes: self.log.quarantined_bytes(),
+            log_writable: self.is_writable(),
+            quarantined_bytes: self.quarantined_bytes(),
             cursors: vec![CursorLevels {
                 cursor: MAIN,
                 waiting_bytes: waiting.bytes,
@@ -229,4 +232,6 @@ impl Service {
 
 /// How long a record waits for the first entry of a new stream's ledger.
 const BEGINNING: Duration = Duration::from_secs(5);
+/// How long somebody waits for an entry of a ledger before being told that it cannot be written.
+pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(10);
 const MAIN: &str = "main";

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use hydrant_model::StreamId;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
+use super::backend::LEDGER_PATIENCE;
 use super::running::Running;
 use super::{Error as ServiceError, Service};
 use crate::catalog::tags::{ListTags, Tag, Untag};
@@ -14,7 +14,7 @@ use crate::catalog::{
     Applied, Definition, DeleteStream, DescribeStream, Error, ListStreams, OnDelete, Plan, State, Stream as Described,
     UpdateDestination, describe,
 };
-use crate::delivery::Order;
+use crate::delivery::Wish;
 
 impl Service {
     /// Answers an operation of the control plane; `None` for one that is not known.
@@ -69,11 +69,11 @@ impl Service {
             running.describe(described);
         }
         running.log.close();
-        if discard {
-            running.handle.order(Order::Discard).await;
-        } else {
-            running.handle.order(Order::Drain).await;
+        // Puts that were queued before are answered still: behind this sync all of them are known to delivery.
+        if let Err(error) = running.log.sync().await {
+            tracing::warn!(stream = %running.name, %error, "what was put last before the deletion was not acknowledged");
         }
+        running.handle.wish(if discard { Wish::Discard } else { Wish::Drain });
         Ok(json!({}))
     }
 
@@ -170,26 +170,24 @@ impl Service {
         .await?;
         running.describe(described);
         running.log.account().set_budget(plan.disk_budget.unwrap_or(self.inner.settings.disk_budget));
-        let (done, in_force) = oneshot::channel();
-        if running.handle.order(Order::Reconfigure(Arc::new(plan), done)).await {
-            // A road that ends meanwhile reads the new version at the next start.
-            let _ = in_force.await;
+        // A road that ends meanwhile reads the new version at the next start.
+        let in_force = running.handle.reconfigure(Arc::new(plan));
+        if tokio::time::timeout(LEDGER_PATIENCE, in_force).await.is_err() {
+            return Err(Error::internal(format!(
+                "version {version} of {} is stored and takes effect when the stream's ledger can be written",
+                running.name
+            )));
         }
         self.prune_versions(running).await;
         Ok(())
     }
 
-    /// Versions that no waiting record needs go.
+    /// Versions that no waiting record needs go, once the ledger says so on disk: what it forgets by a power failure may need them.
     async fn prune_versions(&self, running: &Running) {
-        let ledger = Arc::clone(&running.handle.stream.ledger);
+        let needed = running.handle.stream.ledger.oldest_version();
+        let Ok(Ok(needed)) = tokio::time::timeout(LEDGER_PATIENCE, needed).await else { return };
         let (store, id) = (self.inner.store.clone(), running.id);
-        let pruned = blocking(move || {
-            let needed = ledger.with(|state| {
-                let starts = state.versions.iter().map(|start| start.version);
-                starts.chain(state.open.values().map(|open| open.shape)).min().unwrap_or(0)
-            });
-            store.prune_versions(id, |version| version >= needed)
-        });
+        let pruned = blocking(move || store.prune_versions(id, |version| version >= needed));
         if let Err(error) = pruned.await {
             tracing::warn!(stream = %running.name, %error, "old configuration versions stay for now");
         }

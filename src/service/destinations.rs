@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use bytes::Bytes;
-use hydrant_model::Sink;
+use hydrant_model::{Body, DeliveryError, Intent, Notes, Outcome, Recovery, Sink};
 use hydrant_sinks::file::FileRoot;
 use hydrant_sinks::note::{Address, addresses};
 use hydrant_sinks::s3::{Endpoint, EndpointSettings, Target};
@@ -23,7 +24,7 @@ pub(super) struct Objects {
     settings: EndpointSettings,
     current: Current,
     /// Endpoints that intents of earlier processes may have reached, by URL.
-    former: Mutex<HashMap<String, Option<Endpoint>>>,
+    former: Mutex<HashMap<String, Result<Endpoint, String>>>,
 }
 
 enum Current {
@@ -52,27 +53,34 @@ impl Objects {
         Ok(Self { settings: endpoint, current, former: Mutex::default() })
     }
 
-    fn at(&self, address: &Address, plan: &Plan) -> Option<Arc<dyn Sink>> {
+    /// The place that notes name, to be asked what it has.
+    fn at(&self, address: &Address, plan: &Plan) -> Arc<dyn Sink> {
         if let Some(path) = address.endpoint.strip_prefix("file://") {
             let root = match &self.current {
-                Current::Files(root) => root.clone(),
-                Current::S3(_) => FileRoot::open(path).ok()?,
+                Current::Files(root) => Ok(root.clone()),
+                Current::S3(_) => FileRoot::open(path).map_err(|error| error.to_string()),
             };
-            return Some(Arc::new(root.sink(address.bucket.clone())));
+            return match root {
+                Ok(root) => Arc::new(root.sink(address.bucket.clone())),
+                Err(reason) => Arc::new(OutOfReach { address: address.clone(), reason }),
+            };
         }
         let endpoint = match &self.current {
-            Current::S3(endpoint) if name(endpoint) == address.endpoint => endpoint.clone(),
-            _ => self.former_endpoint(&address.endpoint)?,
+            Current::S3(endpoint) if name(endpoint) == address.endpoint => Ok(endpoint.clone()),
+            _ => self.former_endpoint(&address.endpoint),
         };
         let target = Target { bucket: address.bucket.clone(), ..target(plan) };
-        Some(Arc::new(endpoint.sink(target)))
+        match endpoint {
+            Ok(endpoint) => Arc::new(endpoint.sink(target).former()),
+            Err(reason) => Arc::new(OutOfReach { address: address.clone(), reason }),
+        }
     }
 
-    fn former_endpoint(&self, name: &str) -> Option<Endpoint> {
+    fn former_endpoint(&self, name: &str) -> Result<Endpoint, String> {
         let mut former = self.former.lock();
         let make = || {
             let url = (name != AWS).then(|| name.to_owned());
-            Endpoint::connect(EndpointSettings { url, ..self.settings.clone() }).ok()
+            Endpoint::connect(EndpointSettings { url, ..self.settings.clone() }).map_err(|error| error.to_string())
         };
         former.entry(name.to_owned()).or_insert_with(make).clone()
     }
@@ -97,7 +105,48 @@ impl Destinations for Objects {
     fn former(&self, plan: &Plan, notes: &[Bytes]) -> Vec<Arc<dyn Sink>> {
         let now = self.address(plan);
         let former = addresses(notes).into_iter().filter(|address| *address != now);
-        former.filter_map(|address| self.at(&address, plan)).collect()
+        former.map(|address| self.at(&address, plan)).collect()
+    }
+}
+
+/// A place of an earlier configuration for which there is no client: nobody can say what it has.
+struct OutOfReach {
+    address: Address,
+    reason: String,
+}
+
+impl OutOfReach {
+    fn error(&self) -> DeliveryError {
+        DeliveryError { code: "Delivery.OutOfReach".into(), message: format!("{self}: {}", self.reason) }
+    }
+}
+
+impl std::fmt::Display for OutOfReach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}", self.address.bucket, self.address.endpoint)
+    }
+}
+
+#[async_trait]
+impl Sink for OutOfReach {
+    async fn deliver(&self, _: &Intent, _: &mut dyn Body, _: &mut dyn Notes) -> Outcome {
+        Outcome::Retry { error: self.error(), after: None }
+    }
+
+    async fn recover(&self, _: &Intent, _: &mut dyn Notes) -> Recovery {
+        Recovery::Unknown(self.error())
+    }
+
+    async fn probe(&self) -> Result<(), DeliveryError> {
+        Err(self.error())
+    }
+
+    fn announcement(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn memory_bytes(&self, _most_bytes: u64) -> usize {
+        0
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Error, Inner, Service};
 use crate::api::put::StreamTag;
 use crate::catalog::{Definition, Plan, Stream as Described};
 use crate::delivery::ledger::{Ledger, State};
-use crate::delivery::{Board, Ended, Handle, Order, Road, RoadParts, deliver_stream};
+use crate::delivery::{Board, Ended, Handle, Road, RoadParts, Wish, deliver_stream};
 use crate::log::{Account, Durability, Log, LogSettings, Rolling, Use};
 use crate::telemetry::StreamMetrics;
 
@@ -79,7 +79,7 @@ impl Service {
         self.walk(road, Arc::clone(&running));
         if running.deleting.load(Ordering::Relaxed) {
             let discard = running.handle.stream.current().on_delete == crate::catalog::OnDelete::Discard;
-            running.handle.order(if discard { Order::Discard } else { Order::Drain }).await;
+            running.handle.wish(if discard { Wish::Discard } else { Wish::Drain });
         }
         Ok(running)
     }
@@ -92,6 +92,9 @@ impl Service {
             match deliver_stream(road).await {
                 Ok(Ended::Drained) => service.gone(&running).await,
                 Ok(Ended::Stopped) => tracing::debug!(stream = %running.name, "delivery stopped"),
+                Err(error) if running.handle.stream.is_stopping() => {
+                    tracing::warn!(stream = %running.name, %error, "delivery ends at the deadline; it goes on at the next start");
+                }
                 Err(error) => service.fail(Error::TaskEnded {
                     task: format!("delivery of {}", running.name),
                     reason: error.to_string(),

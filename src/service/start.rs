@@ -21,7 +21,7 @@ use super::{Error, Inner, Service};
 use crate::api;
 use crate::catalog::{Loaded, Place, Store};
 use crate::clock::Clock;
-use crate::delivery::{self, MemoryBudget, Order, Shop, Workers};
+use crate::delivery::{self, MemoryBudget, Shop, Wish, Workers};
 use crate::failpoint;
 use crate::log::{Disk, Pool, PoolSettings, ThreadCommitters, Workshop};
 use crate::settings::Settings;
@@ -186,7 +186,7 @@ impl Service {
         running.extend(self.inner.draining.lock().values().map(Arc::clone));
         for stream in &running {
             stream.log.close();
-            stream.handle.order(Order::Stop).await;
+            stream.handle.wish(Wish::Stop);
         }
         self.inner.tasks.close();
         if tokio::time::timeout(limit, self.inner.tasks.wait()).await.is_err() {

@@ -7,6 +7,7 @@
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |
 //! | [`disk`] | the volume is full |
+//! | [`hardship`] | deletion under load, a ledger that cannot be written, an address that was left |
 //!
 //! [`harness`] starts processes and looks at objects; the S3 server is the one that the sinks are tested with, and containers are
 //! unpacked by what the codecs are tested with.
@@ -27,5 +28,6 @@ mod unpack;
 mod changes;
 mod crash;
 mod disk;
+mod hardship;
 mod promises;
 mod road;

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use hydrant_model::{Intent, IntentId, Offset};
+use hydrant_model::{Intent, IntentId, Offset, OffsetRange};
 use serde::{Deserialize, Serialize};
 
 use crate::log::Position;
@@ -38,6 +38,8 @@ pub enum Entry {
     Commit {
         /// The intent that is done.
         intent: IntentId,
+        /// Its records: should the intent's own entry be damaged, they are not delivered again.
+        range: OffsetRange,
         /// Bytes of the object, packed.
         bytes: u64,
         /// When, milliseconds since the Unix epoch.
@@ -45,8 +47,12 @@ pub enum Entry {
     },
     /// See the module's table.
     Skipped {
+        /// Where the last intent ended.
+        from: Offset,
         /// Everything below is decided.
         to: Offset,
+        /// Body bytes of the log before `to`, where that is known.
+        ends_at: Option<u64>,
     },
     /// See the module's table.
     Version(VersionStart),
@@ -69,6 +75,8 @@ pub struct OpenIntent {
     pub intent: Intent,
     /// The configuration version whose shape its object has.
     pub shape: u64,
+    /// Body bytes of the log before the end of its range, where that is known.
+    pub ends_at: Option<u64>,
     /// The sink's notes, oldest first.
     pub notes: Vec<Note>,
 }
@@ -117,6 +125,9 @@ pub struct State {
     pub cut_to: Offset,
     /// Body bytes of the log before `cut_to`.
     pub cut_bytes: u64,
+    /// Stretches below `cut_to` whose entry is damaged: whether they were delivered, nobody knows. Lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holes: Vec<OffsetRange>,
     /// Intents that are not done, by number; written as a list.
     #[serde(with = "open_intents")]
     pub open: BTreeMap<u64, OpenIntent>,
@@ -167,7 +178,8 @@ pub struct Delivered {
 impl State {
     /// Every record below is delivered.
     pub fn low_water(&self) -> Offset {
-        self.open.values().map(|open| open.intent.range.from).min().unwrap_or(self.cut_to)
+        let open = self.open.values().map(|open| open.intent.range.from);
+        open.chain(self.holes.first().map(|hole| hole.from)).min().unwrap_or(self.cut_to)
     }
 
     /// Offsets below this have been named by some entry and must not be given again.
@@ -187,29 +199,54 @@ impl State {
             Entry::Snapshot(state) => self.clone_from(state),
             Entry::Intent(open) => {
                 let intent = &open.intent;
-                self.cut_to = self.cut_to.max(intent.range.to);
-                self.cut_bytes += intent.bytes;
+                let ends_at = open.ends_at.unwrap_or(self.cut_bytes + intent.bytes);
+                self.decide(intent.range, Some(ends_at));
                 self.synced_through = self.synced_through.max(intent.range.to);
                 self.next_intent = self.next_intent.max(intent.id.0 + 1);
                 self.open.insert(intent.id.0, open.clone());
             }
             Entry::Note { intent, note } => {
+                self.next_intent = self.next_intent.max(intent.0 + 1);
                 if let Some(open) = self.open.get_mut(&intent.0) {
                     open.notes.push(note.clone());
                 }
             }
-            Entry::Commit { intent, .. } => {
+            Entry::Commit { intent, range, .. } => {
                 if let Some(OpenIntent { intent, .. }) = self.open.remove(&intent.0) {
                     self.delivered.records += intent.records;
                     self.delivered.bytes += intent.bytes;
                     self.delivered.objects += 1;
-                    self.forget_versions();
+                } else {
+                    self.next_intent = self.next_intent.max(intent.0 + 1);
+                    self.decide(*range, None);
+                    self.delivered.records += range.to.0 - range.from.0;
+                    self.delivered.objects += 1;
                 }
+                self.forget_versions();
             }
-            Entry::Skipped { to } => self.cut_to = self.cut_to.max(*to),
+            Entry::Skipped { from, to, ends_at } => {
+                self.decide(OffsetRange { from: *from, to: *to }, *ends_at);
+            }
             Entry::Version(start) => self.versions.push(*start),
             Entry::Paused { paused } => self.paused = *paused,
             Entry::Synced { through } => self.synced_through = self.synced_through.max(*through),
+        }
+    }
+
+    /// Nothing of `range` waits for an intent any more. What it leaves out is a hole: the entry about it is damaged.
+    fn decide(&mut self, range: OffsetRange, ends_at: Option<u64>) {
+        if range.from > self.cut_to {
+            self.holes.push(OffsetRange { from: self.cut_to, to: range.from });
+        }
+        let outside = |hole: OffsetRange| {
+            let before = OffsetRange { from: hole.from, to: hole.to.min(range.from) };
+            let behind = OffsetRange { from: hole.from.max(range.to), to: hole.to };
+            [before, behind].into_iter().filter(|part| part.from < part.to)
+        };
+        self.holes = self.holes.drain(..).flat_map(outside).collect();
+        if range.to > self.cut_to {
+            self.cut_to = range.to;
+            self.cut_bytes = ends_at.unwrap_or(self.cut_bytes);
         }
     }
 
@@ -250,10 +287,13 @@ mod tests {
             state.apply(&Entry::Intent(OpenIntent {
                 intent,
                 shape: 1,
+                ends_at: Some(number * 7),
                 notes: vec![Note::new(b"n"), Note::new(&[255])],
             }));
         }
         state.apply(&Entry::Version(VersionStart { version: 1, from: Offset(0) }));
+        // Before and between the two lie holes, which are read back as well.
+        assert_eq!(state.holes.len(), 2);
         let snapshot = Entry::Snapshot(state);
         let bytes = serde_json::to_vec(&snapshot).expect("written");
         assert_eq!(serde_json::from_slice::<Entry>(&bytes).expect("read"), snapshot);

@@ -34,8 +34,11 @@ struct Inner {
     state: State,
     /// Bytes of entries until the next snapshot.
     room: usize,
-    /// Answers to entries that nobody waits for.
-    soon: Vec<Answer>,
+    /// Entries recorded that nobody waits for, and how many of them are known to be synced.
+    soon: u64,
+    settled: u64,
+    /// [`Log::losses`] that a snapshot has made up for.
+    losses: u64,
 }
 
 type Answer = oneshot::Receiver<Result<Appended, AppendError>>;
@@ -69,7 +72,7 @@ impl Ledger {
         let nothing = hydrant_model::Offset(0);
         let (log, recovered) = Log::open(workshop.clone(), settings, account, nothing, Position::default())?;
         let state = replay(&log)?.ok_or(LedgerError::NoSnapshot(dir))?;
-        let inner = Inner { state, room: 0, soon: Vec::new() };
+        let inner = Inner { state, room: 0, soon: 0, settled: 0, losses: 0 };
         Ok((Self { log, workshop: workshop.clone(), inner: Mutex::new(inner) }, recovered))
     }
 
@@ -100,34 +103,58 @@ impl Ledger {
         Ok(())
     }
 
+    /// Writes everything that is known into a new segment, so that nothing rests on what was lost before.
+    async fn make_up_for(&self, losses: u64) -> Result<(), Closed> {
+        let through = self.with(|state| state.synced_through);
+        self.inner.lock().room = 0;
+        self.record(Entry::Synced { through }).await?;
+        let mut inner = self.inner.lock();
+        inner.losses = inner.losses.max(losses);
+        Ok(())
+    }
+
     /// Applies `entry` and writes it; [`Ledger::settle`] syncs it.
     pub fn record_soon(&self, entry: &Entry) {
-        let answer = self.apply(entry, Durability::Written);
-        if let Ok(answer) = answer {
-            self.inner.lock().soon.push(answer);
-        }
+        // An answer that says no is counted among the log's losses.
+        drop(self.apply(entry, Durability::Written));
+        self.inner.lock().soon += 1;
     }
 
     /// Whether something was recorded that is not synced.
     pub fn is_unsettled(&self) -> bool {
-        !self.inner.lock().soon.is_empty()
+        let inner = self.inner.lock();
+        inner.soon != inner.settled || inner.losses != self.log.losses()
     }
 
-    /// Syncs everything recorded so far.
+    /// Syncs everything recorded so far. Dropping the future forgets nothing.
     ///
     /// # Errors
     /// The ledger was closed.
     pub async fn settle(&self) -> Result<(), Closed> {
-        let soon = std::mem::take(&mut self.inner.lock().soon);
-        let mut lost = self.log.sync().await.is_err();
-        for answer in soon {
-            lost |= settled(Ok(answer)).await.is_err();
+        let soon = self.inner.lock().soon;
+        let synced = self.log.sync().await;
+        // What was lost after an entry was written, by whatever other append, no later sync brings back.
+        let losses = self.log.losses();
+        if synced.is_err() || losses != self.inner.lock().losses {
+            self.make_up_for(losses).await?;
         }
-        if lost {
-            let through = self.with(|state| state.synced_through);
-            return self.record(Entry::Synced { through }).await;
-        }
+        let mut inner = self.inner.lock();
+        inner.settled = inner.settled.max(soon);
         Ok(())
+    }
+
+    /// The oldest configuration version that a waiting record or an open intent needs, now and after a power failure: older ones
+    /// may go.
+    ///
+    /// # Errors
+    /// The ledger was closed.
+    pub async fn oldest_version(&self) -> Result<u64, Closed> {
+        let needed = self.with(|state| {
+            let starts = state.versions.iter().map(|start| start.version);
+            starts.chain(state.open.values().map(|open| open.shape)).min().unwrap_or(0)
+        });
+        self.settle().await?;
+        Ok(needed)
     }
 
     /// Forgets old history. Waits for the disk: not for a runtime's own thread.

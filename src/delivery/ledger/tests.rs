@@ -1,1 +1,139 @@
+//! The ledger on a disk that loses what was not synced, and that flips bytes.
 
+use std::path::Path;
+
+use hydrant_model::{Intent, ObjectKey, OffsetRange, Seed};
+
+use super::*;
+use crate::clock::Clock;
+use crate::log::faulty::FaultyDisk;
+use crate::log::{InlineCommitters, Pool, PoolSettings};
+use hydrant_model::{IntentId, Offset};
+
+const STREAM: StreamId = StreamId([9; 16]);
+
+fn open(disk: &FaultyDisk) -> Ledger {
+    let shared: Arc<dyn crate::log::Disk> = Arc::new(disk.clone());
+    let settings = PoolSettings { reserve_bytes: 64 << 10, reserve: 1, ..PoolSettings::default() };
+    let pool = Pool::open(Arc::clone(&shared), "/d/pool".into(), settings).expect("a pool");
+    let clock = Clock::simulated(3);
+    let workshop = Workshop { disk: shared, pool, committers: Arc::new(InlineCommitters), clock };
+    Ledger::open(&workshop, "/d/ledger".into(), STREAM, Account::new(1 << 30)).expect("a ledger").0
+}
+
+fn range(from: u64, to: u64) -> OffsetRange {
+    OffsetRange { from: Offset(from), to: Offset(to) }
+}
+
+fn intent(id: u64, range: OffsetRange) -> OpenIntent {
+    let intent = Intent {
+        id: IntentId(id),
+        range,
+        records: range.to.0 - range.from.0,
+        bytes: 10,
+        seed: Seed([7; 16]),
+        version: 1,
+        oldest_ms: 5,
+        object: ObjectKey::new("bucket", format!("key-{id}")).expect("a key"),
+    };
+    OpenIntent { intent, shape: id, ends_at: None, notes: Vec::new() }
+}
+
+fn commit(id: u64, range: OffsetRange) -> Entry {
+    Entry::Commit { intent: IntentId(id), range, bytes: 1, at_ms: 2 }
+}
+
+/// Flips a byte of the only place on the disk that holds `text`.
+fn flip(disk: &FaultyDisk, text: &str) {
+    let found = disk.files().into_iter().filter(|(path, _)| path.starts_with("/d/ledger")).find_map(|(path, bytes)| {
+        let at = bytes.windows(text.len()).position(|window| window == text.as_bytes())?;
+        Some((path, bytes, at))
+    });
+    let (path, mut bytes, at) = found.expect("the text");
+    bytes[at] ^= 1;
+    disk.put(Path::new(&path), &bytes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_whose_intent_is_damaged_wait_again() {
+    let disk = FaultyDisk::new(1);
+    let ledger = open(&disk);
+    for (id, range) in [(0, range(0, 5)), (1, range(5, 8)), (2, range(8, 9))] {
+        ledger.record(Entry::Intent(intent(id, range))).await.expect("open");
+    }
+    drop(ledger);
+    flip(&disk, "key-1");
+    let state = open(&disk).with(Clone::clone);
+    assert_eq!(state.holes, [range(5, 8)]);
+    assert_eq!(state.open.keys().collect::<Vec<_>>(), [&0, &2]);
+    assert_eq!((state.low_water(), state.cut_to, state.next_intent), (Offset(0), Offset(9), 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_tells_that_the_records_of_a_damaged_intent_are_delivered() {
+    let disk = FaultyDisk::new(1);
+    let ledger = open(&disk);
+    for (id, range) in [(0, range(0, 5)), (1, range(5, 8)), (2, range(8, 9))] {
+        ledger.record(Entry::Intent(intent(id, range))).await.expect("open");
+    }
+    ledger.record_soon(&commit(2, range(8, 9)));
+    ledger.record_soon(&commit(1, range(5, 8)));
+    ledger.settle().await.expect("open");
+    drop(ledger);
+    flip(&disk, "key-2");
+    let state = open(&disk).with(Clone::clone);
+    assert_eq!(state.holes, []);
+    assert_eq!((state.low_water(), state.cut_to, state.next_intent), (Offset(0), Offset(9), 3));
+    assert_eq!(state.delivered.objects, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_is_filled_by_what_is_decided_about_it() {
+    let mut state = State::default();
+    state.apply(&Entry::Intent(intent(4, range(10, 20))));
+    assert_eq!((state.holes.clone(), state.low_water()), (vec![range(0, 10)], Offset(0)));
+    state.apply(&Entry::Intent(intent(5, range(0, 4))));
+    assert_eq!(state.holes, [range(4, 10)]);
+    state.apply(&Entry::Skipped { from: Offset(4), to: Offset(10), ends_at: None });
+    assert_eq!((state.holes.clone(), state.cut_to), (Vec::new(), Offset(20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_sync_took_along_is_made_up_for_before_it_is_called_settled() {
+    let disk = FaultyDisk::new(1);
+    let ledger = Arc::new(open(&disk));
+    ledger.record(Entry::Intent(intent(0, range(0, 5)))).await.expect("open");
+    ledger.record_soon(&commit(0, range(0, 5)));
+    // Written, and answered; then another entry's sync fails and takes the segment with it.
+    tokio::task::yield_now().await;
+    disk.fail_sync(0);
+    let noting = Arc::clone(&ledger);
+    #[expect(clippy::disallowed_methods, reason = "a test has no service that tracks tasks")]
+    let note = tokio::spawn(async move { noting.record(Entry::Paused { paused: false }).await });
+    while ledger.log().is_writable() {
+        tokio::task::yield_now().await;
+    }
+    ledger.settle().await.expect("open");
+    disk.crash();
+    note.abort();
+    let state = open(&disk).with(Clone::clone);
+    assert!(state.open.is_empty(), "{state:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_a_power_failure_may_bring_back_is_still_needed() {
+    let disk = FaultyDisk::new(1);
+    let ledger = open(&disk);
+    for version in [1, 2] {
+        let from = Offset(5 * (version - 1));
+        ledger.record(Entry::Version(VersionStart { version, from })).await.expect("open");
+    }
+    ledger.record(Entry::Intent(intent(1, range(0, 5)))).await.expect("open");
+    ledger.record_soon(&commit(1, range(0, 5)));
+    let needed = ledger.oldest_version().await.expect("open");
+    disk.crash();
+    let state = open(&disk).with(Clone::clone);
+    assert!(state.versions.iter().all(|start| start.version >= needed), "{needed}: {state:?}");
+    assert!(state.open.values().all(|open| open.shape >= needed), "{needed}: {state:?}");
+    assert_eq!(needed, 2);
+}

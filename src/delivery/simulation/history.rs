@@ -14,7 +14,7 @@ use crate::catalog::Plan;
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
 use crate::delivery::tests::{Ground, Walking, plan};
-use crate::delivery::{Ended, MemoryBudget, Order};
+use crate::delivery::{Ended, MemoryBudget, Wish};
 use crate::log::faulty::FaultyDisk;
 use crate::log::{Account, Durability, InlineCommitters, Payload, Placement, Pool, PoolSettings, Workshop};
 
@@ -97,7 +97,7 @@ impl History {
                 let wait = Duration::from_millis(1 << self.below(16));
                 self.pass(wait).await;
             }
-            56..64 => self.flush().await,
+            56..64 => self.flush(),
             64..67 => {
                 let paused = self.below(3) == 0;
                 self.say(&format!("pause {paused}"));
@@ -108,7 +108,12 @@ impl History {
             71..77 => self.change_weather(),
             77..83 => self.break_disk(),
             83..85 => self.disk.set_capacity(None),
-            85..90 => {
+            85 => {
+                let hours = self.below(5).cast_signed() - 2;
+                self.say(&format!("the wall clock jumps by {hours} hours"));
+                self.clock.set_wall(hours * 3_600_000);
+            }
+            86..90 => {
                 let pool = Arc::clone(&self.life().pool);
                 pool.look_at_space(0).map_err(|error| error.to_string())?;
                 pool.fill();
@@ -122,7 +127,7 @@ impl History {
                 for _ in 0..self.below(3) {
                     self.put().await;
                 }
-                self.flush().await;
+                self.flush();
                 let wait = Duration::from_millis(self.below(1500));
                 self.pass(wait).await;
                 let end = if self.below(3) == 0 { End::Kill } else { End::PowerLoss };
@@ -153,7 +158,7 @@ impl History {
             let level = if synced { Durability::Synced } else { Durability::Written };
             let answer = self.walking().log.submit(payload, level, Placement::Behind);
             if !synced {
-                self.walking().handle.nudge(Order::Written);
+                self.walking().handle.written();
             }
             self.promises.put(ids, synced, answer.ok());
         }
@@ -197,11 +202,10 @@ impl History {
         self.clock.sleep(wait).await;
     }
 
-    async fn flush(&mut self) {
+    fn flush(&mut self) {
         self.say("flush");
         let to = self.walking().log.synced().offset;
-        let handle = self.walking().handle.clone();
-        let _ = within(10, handle.order(Order::Flush(to))).await;
+        self.walking().handle.flush(to);
     }
 
     async fn reconfigure(&mut self) {
@@ -212,9 +216,8 @@ impl History {
         self.say(&format!("version {version}, shape {shape}"));
         self.plans.push(Arc::clone(&next));
         self.promises.shape = shape;
-        let (done, in_force) = tokio::sync::oneshot::channel();
         let handle = self.walking().handle.clone();
-        let told = within(10, async { handle.order(Order::Reconfigure(next, done)).await && in_force.await.is_ok() });
+        let told = within(10, handle.reconfigure(next));
         if told.await == Some(true) {
             self.promises.settled_shape = shape;
         }
@@ -253,7 +256,7 @@ impl History {
         let Walking { log, handle, mut task } = life.walking;
         let mut ended = None;
         if end == End::Clean {
-            let _ = within(10, handle.order(Order::Stop)).await;
+            handle.wish(Wish::Stop);
             ended = within(60, &mut task).await;
         }
         let ended = if let Some(ended) = ended {
@@ -377,7 +380,7 @@ impl History {
         let log = self.walking().log.clone();
         let _ = within(60, log.sync()).await;
         let to = log.synced().offset;
-        within(60, handle.order(Order::Flush(to))).await;
+        handle.flush(to);
         if within(3600, handle.delivered(to)).await.is_none() {
             let state = self.walking().handle.stream.ledger.with(Clone::clone);
             return Err(format!("not everything below {to:?} is delivered: {state:?}"));

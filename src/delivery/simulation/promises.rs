@@ -168,6 +168,10 @@ pub(super) fn check_quiet(walking: &Walking) -> Result<(), String> {
     if log.can_trim(low_water) || log.disk_bytes() > MOST_QUIET_BYTES {
         return Err(format!("a quiet log takes {} bytes", log.disk_bytes()));
     }
+    let (cut, synced) = (stream.ledger.with(|state| state.cut_bytes), log.synced().bytes);
+    if cut != synced {
+        return Err(format!("all is delivered, and {cut} of {synced} bytes are cut"));
+    }
     if stream.ledger.is_unsettled() {
         return Err("a quiet ledger is not synced".to_owned());
     }

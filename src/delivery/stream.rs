@@ -1,0 +1,200 @@
+//! One stream's delivery as others see it: what is shared, how it is told things, and what can be read off it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hydrant_model::Offset;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::cut::Terms;
+use super::ledger::{Ledger, VersionStart};
+use super::level::Level;
+use super::{Board, Destinations, Shop};
+use crate::catalog::Plan;
+use crate::log::Log;
+
+/// What delivering one stream needs, shared by its road, its sends and whoever looks at it.
+pub struct Stream {
+    /// The stream's name, part of every key.
+    pub name: String,
+    /// Its records.
+    pub log: Log,
+    /// What has left.
+    pub ledger: Arc<Ledger>,
+    /// Where status is shown.
+    pub board: Board,
+    /// Makes sinks.
+    pub destinations: Arc<dyn Destinations>,
+    /// What all streams share.
+    pub shop: Shop,
+    pub(super) plans: Mutex<Plans>,
+    pub(super) held: Level<bool>,
+    /// Set until the ledger says which configuration the first record is taken in under.
+    pub(super) beginning: Level<bool>,
+    pub(super) wish: Level<Wish>,
+    /// Everything below is cut at once.
+    pub(super) flush_to: Level<Offset>,
+    /// Records were written that are not synced yet.
+    pub(super) written: Notify,
+    pub(super) low_water: Level<Offset>,
+    /// Age of the oldest record that waits to be cut.
+    pub(super) uncut: Mutex<Option<Aged>>,
+}
+
+/// Configuration versions that records or intents need.
+pub(super) struct Plans {
+    pub(super) current: Arc<Plan>,
+    pub(super) by_version: BTreeMap<u64, Arc<Plan>>,
+}
+
+/// What a stream's delivery is to come to. A later one in this list is never taken back for an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wish {
+    /// Go on.
+    Deliver,
+    /// Deliver everything, then end.
+    Drain,
+    /// Finish what is under way and end.
+    Stop,
+    /// End now and deliver nothing more: the stream's records are given up.
+    Discard,
+}
+
+/// What a road is told and answers when it is in the ledger.
+pub(super) enum Order {
+    /// Hold delivery, or release it.
+    Pause(bool),
+    /// A new configuration version is in force.
+    Reconfigure(Arc<Plan>, oneshot::Sender<()>),
+}
+
+/// An age that was known at an instant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aged {
+    pub(super) age: Duration,
+    pub(super) at: Instant,
+}
+
+/// Tells a road things and looks at it; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    /// What the road works on.
+    pub stream: Arc<Stream>,
+    pub(super) orders: mpsc::Sender<Order>,
+}
+
+impl Handle {
+    /// Cuts everything below `to` now. Never waits.
+    pub fn flush(&self, to: Offset) {
+        self.stream.flush_to.raise(to);
+    }
+
+    /// What delivery is to come to from now on. Never waits.
+    pub fn wish(&self, wish: Wish) {
+        self.stream.wish.raise(wish);
+    }
+
+    /// Records were written that are not synced yet: they will be, within a second. Never waits.
+    pub fn written(&self) {
+        self.stream.written.notify_one();
+    }
+
+    /// Waits until everything below `to` is delivered.
+    pub async fn delivered(&self, to: Offset) {
+        self.stream.low_water.until(|low_water| low_water >= to).await;
+    }
+
+    /// Holds delivery or releases it; returns when that is in the ledger, however long it cannot be written. `false` if the road
+    /// is ending, or drains: a drained stream is never held.
+    pub async fn pause(&self, paused: bool) -> bool {
+        let told = self.stream.wish.get() == Wish::Deliver && self.orders.send(Order::Pause(paused)).await.is_ok();
+        if told {
+            tokio::select! {
+                biased;
+                () = self.stream.held.until(|held| held == paused) => {}
+                () = self.stream.wish.until(|wish| wish > Wish::Deliver) => return false,
+            }
+        }
+        told
+    }
+
+    /// Puts a new configuration version in force; returns when that is in the ledger, however long it cannot be written.
+    /// `false` if the road ended before; the next start reads the version from the catalog.
+    pub async fn reconfigure(&self, plan: Arc<Plan>) -> bool {
+        let (done, in_force) = oneshot::channel();
+        self.orders.send(Order::Reconfigure(plan, done)).await.is_ok() && in_force.await.is_ok()
+    }
+
+    /// Waits until records may be acknowledged: a new stream's first configuration is in its ledger. Were it not, a crash while
+    /// the configuration changes would leave nothing that says what the first records were taken in under.
+    pub async fn begun(&self) {
+        self.stream.beginning.until(|beginning| !beginning).await;
+    }
+
+    /// Whether delivery is held.
+    pub fn is_paused(&self) -> bool {
+        self.stream.held.get()
+    }
+}
+
+impl Stream {
+    /// The configuration in force.
+    pub fn current(&self) -> Arc<Plan> {
+        Arc::clone(&self.plans.lock().current)
+    }
+
+    /// The configuration of `version`, while records or intents need it.
+    pub fn plan(&self, version: u64) -> Option<Arc<Plan>> {
+        self.plans.lock().by_version.get(&version).map(Arc::clone)
+    }
+
+    /// How long the oldest record has waited that is in no intent yet.
+    pub fn uncut_age(&self) -> Option<Duration> {
+        let aged = *self.uncut.lock();
+        aged.map(|aged| aged.now(self.shop.clock.now()))
+    }
+
+    /// Whether delivery was told to end before everything is delivered.
+    pub fn is_stopping(&self) -> bool {
+        self.wish.get() >= Wish::Stop
+    }
+
+    /// Waits until delivery is not held.
+    pub(super) async fn released(&self) {
+        self.held.until(|held| !held).await;
+    }
+
+    /// Waits for `wait`, unless the road is stopping.
+    pub(super) async fn unless_stopping<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = wait => Some(done),
+            () = self.wish.until(|wish| wish >= Wish::Stop) => None,
+        }
+    }
+
+    /// What the next batch from `from` on is cut by: the hints in force, the next offset where objects change their shape, and
+    /// how much of the disk its log may take before waiting for more records would soon refuse them.
+    pub(super) fn terms(&self, from: Offset) -> Terms {
+        let plans = self.plans.lock();
+        let (starts, idle) = self.ledger.with(|state| (state.versions.clone(), state.open.is_empty()));
+        let shape = |start: &VersionStart| plans.by_version.get(&start.version).map(|plan| plan.shape_hash());
+        let here = starts.iter().rev().find(|start| start.from <= from).and_then(shape);
+        let boundary = starts.iter().find(|start| start.from > from && shape(start) != here).map(|start| start.from);
+        // While something is being sent, it is what will free space.
+        let most_disk = idle.then(|| {
+            let (account, records) = (self.log.account(), self.log.disk_bytes());
+            account.budget().saturating_sub(account.used().saturating_sub(records)) / 2
+        });
+        Terms { hints: plans.current.objects.hints, boundary, most_disk }
+    }
+}
+
+impl Aged {
+    pub(super) fn now(&self, now: Instant) -> Duration {
+        self.age + (now - self.at)
+    }
+}

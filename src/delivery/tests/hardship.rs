@@ -1,0 +1,111 @@
+//! A destination that refuses everything, a ledger that cannot be written, a disk budget smaller than a buffer, a wall clock that
+//! is set back.
+
+use super::*;
+use crate::log::AppendError;
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_refuses_everything_does_not_collect_open_intents() {
+    let bench = Bench::new();
+    *bench.shelf.refusing.lock() = true;
+    let walking = bench.start(plan(1, "p/", 14), Vec::new());
+    walking.put(0..200).await;
+    bench.clock.sleep(Duration::from_mins(30)).await;
+    let open = walking.handle.stream.ledger.with(|state| state.open.len());
+    assert!((2..=24).contains(&open), "{open} intents are open");
+    walking.stop().await;
+    let walking = bench.start(plan(1, "p/", 14), Vec::new());
+    *bench.shelf.refusing.lock() = false;
+    walking.flush().await;
+    assert_eq!(bench.delivered().len(), 200);
+    walking.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_begun_before_the_ledger_knows_the_first_configuration() {
+    let bench = Bench::new();
+    // In the way of every new segment.
+    let obstacle = bench.dir.path().join("ledger/segment.new");
+    std::fs::create_dir_all(&obstacle).expect("a directory");
+    let walking = bench.start(plan(1, "p/", 14), Vec::new());
+    assert!(tokio::time::timeout(Duration::from_mins(1), walking.handle.begun()).await.is_err());
+    std::fs::remove_dir(&obstacle).expect("removed");
+    walking.handle.begun().await;
+    assert_eq!(walking.handle.stream.ledger.with(|state| state.version_at(Offset(0))), Some(1));
+    walking.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_cannot_be_written_keeps_nobody_from_giving_up_the_stream() {
+    let bench = Bench::new();
+    let obstacle = bench.dir.path().join("ledger/segment.new");
+    std::fs::create_dir_all(&obstacle).expect("a directory");
+    let walking = bench.start(plan(1, "p/", 14), Vec::new());
+    bench.clock.sleep(Duration::from_secs(30)).await;
+    walking.handle.wish(Wish::Discard);
+    assert_eq!(walking.task.await.expect("no panic"), Ended::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_buffer_larger_than_the_disk_budget_is_cut_before_producers_wait() {
+    let bench = Bench { budget: 400 << 10, ..Bench::new() };
+    let walking = bench.start(plan(1, "p/", 1 << 30), Vec::new());
+    let put = async |kib: usize| {
+        let lengths = vec![u32::try_from(kib << 10).expect("short")];
+        let payload = Payload { lengths, body: vec![b'x'; kib << 10] };
+        walking.log.append(payload, Durability::Synced, Placement::Behind).await
+    };
+    put(100).await.expect("room");
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.shelf.objects.lock().len(), 0);
+    put(110).await.expect("room");
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.shelf.objects.lock().len(), 1, "half of the budget is used");
+    put(190).await.expect("what is delivered has left the log");
+    // Less than half waits, and yet there is no room.
+    assert!(matches!(put(300).await, Err(AppendError::Budget { .. })));
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.shelf.objects.lock().len(), 2);
+    put(300).await.expect("room");
+    walking.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_back_holds_no_record() {
+    let bench = Bench::new();
+    let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
+    walking.put(0..3).await;
+    bench.clock.sleep(Duration::from_secs(10)).await;
+    walking.stop().await;
+    bench.clock.set_wall(-3_600_000);
+    let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
+    bench.clock.sleep(Duration::from_secs(1)).await;
+    walking.put(3..5).await;
+    bench.clock.sleep(Duration::from_secs(61)).await;
+    assert_eq!(bench.delivered(), records(0..5));
+    walking.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_of_a_damaged_intent_are_delivered_again_and_counted() {
+    let bench = Bench::new();
+    bench.shelf.answers.lock().extend((0..40).map(|_| Answer::Retry));
+    let walking = bench.start(plan(1, "p/", 14), Vec::new());
+    walking.put(0..4).await;
+    bench.clock.sleep(Duration::from_secs(2)).await;
+    walking.stop().await;
+    let segment = std::fs::read_dir(bench.dir.path().join("ledger")).expect("a directory").next().expect("a segment");
+    let path = segment.expect("a segment").path();
+    let mut bytes = std::fs::read(&path).expect("bytes");
+    let second = "\"range\":{\"from\":1,";
+    let at = bytes.windows(second.len()).position(|window| window == second.as_bytes()).expect("the second intent");
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+    bench.shelf.answers.lock().clear();
+    let walking = bench.start(plan(1, "p/", 14), Vec::new());
+    walking.flush().await;
+    let mut delivered = bench.delivered();
+    delivered.sort();
+    assert_eq!(delivered, records(0..4));
+    walking.stop().await;
+}
