@@ -25,7 +25,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self, context: &mut Context<'_>) -> Result<(), Error> {
         let settings = Settings::load(&self.flags.0, context.environment)?;
-        logs::start(settings.log_format, settings.log_filter.as_deref().unwrap_or("info"));
+        logs::start(settings.log_format, settings.log_filter.as_deref().unwrap_or(DEFAULT_LOG_FILTER));
         let signals = Signals::listen()?;
         let stop = CancellationToken::new();
         // One waiting request is enough: reading the files again answers all that came before.
@@ -101,3 +101,6 @@ Examples:
 The first line of standard output is `listening on http://ADDR:PORT`; logs go to standard error, those that RUST_LOG \
 names or else from info up. SIGTERM stops it: nothing is lost, what was not delivered waits on disk. SIGHUP reads the \
 stream files again. Exit codes: 0 stopped; 1 failed; 3 refused to start (settings, data in use, open address).";
+
+/// The SDK warns of missing credentials at every attempt; the deliveries that fail for it say so once.
+const DEFAULT_LOG_FILTER: &str = "info,aws_config=error";

@@ -78,12 +78,15 @@ impl Board {
         }
     }
 
-    pub(super) fn failed(&self, error: &DeliveryError, retry_in: Duration) {
+    /// Notes a failure; whether it is news, and not what failed before.
+    pub(super) fn failed(&self, error: &DeliveryError, retry_in: Duration) -> bool {
         self.metrics.failed(&error.code);
         let mut shown = self.shown.lock();
+        let news = shown.last_error.as_ref().is_none_or(|last| last.code != error.code);
         shown.last_error =
             Some(LastError { code: error.code.clone(), message: error.message.clone(), at: self.clock.wall_ms() });
         shown.next_retry = Some(self.clock.now() + retry_in);
+        news
     }
 
     /// Notes something that is not an answer of the destination's: the log cannot be read, a name cannot be made.

@@ -227,13 +227,27 @@ impl Send {
             self.stream.board.failing(true);
         }
         let wait = patience.next(self.stream.shop.clock.fraction()).max(after.unwrap_or_default());
-        self.stream.board.failed(error, wait);
-        tracing::warn!(
-            stream = %self.stream.name, intent = self.open.intent.id.0, key = %self.open.intent.object.key,
-            code = %error.code, message = %error.message, attempt = patience.attempts, retry_in_ms = wait.as_millis(),
-            "an object was not delivered"
-        );
+        let news = self.stream.board.failed(error, wait);
+        self.report(news, patience.attempts, error, wait);
         Step::Wait(wait)
+    }
+
+    /// Each trouble of a stream is a warning once: attempts go on for as long as it lasts.
+    fn report(&self, news: bool, attempt: u32, error: &DeliveryError, wait: Duration) {
+        macro_rules! report {
+            ($level:ident) => {
+                tracing::$level!(
+                    stream = %self.stream.name, intent = self.open.intent.id.0, key = %self.open.intent.object.key,
+                    code = %error.code, message = %error.message, attempt, retry_in_ms = wait.as_millis(),
+                    "an object was not delivered"
+                )
+            };
+        }
+        if news {
+            report!(warn);
+        } else {
+            report!(debug);
+        }
     }
 
     fn notes(&self) -> LedgerNotes {

@@ -153,3 +153,21 @@ async fn an_address_that_was_left_and_forbids_to_look_is_asked_on() {
     assert_eq!((bench.lines(), other.count("PutObject", false)), (vec!["once".to_owned()], 0));
     hydrant.terminate().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_is_missing_is_a_warning_once_and_shown_until_it_is_there() {
+    let bench = Bench::new();
+    let hydrant = Hydrant::start(&bench.setup.clone().expects("an object was not delivered")).await;
+    hydrant.client.create(&Stream::new("s").with("BucketARN", "arn:aws:s3:::missing").interval(0.0).size(0.001)).await;
+    for _ in 0..20 {
+        hydrant.client.put_lines("s", &("x".repeat(1100) + "\n")).await;
+    }
+    until_true("several attempts", || bench.server.count("PutObject", false) >= 12).await;
+    let warnings = hydrant.log_text().lines().filter(|line| line.contains(" WARN ")).count();
+    assert_eq!(warnings, 1, "{}", hydrant.log_text());
+    let status = hydrant.client.status("s").await;
+    assert_eq!(status["cursors"][0]["lastError"]["code"], "S3.NoSuchBucket", "{status}");
+    bench.server.make_bucket("missing");
+    hydrant.client.flush("s").await;
+    hydrant.terminate().await;
+}
