@@ -86,7 +86,6 @@ async fn converse(api: Arc<Api>, stream: TcpStream, shutdown: CancellationToken)
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .half_close(true)
-        .pipeline_flush(true)
         .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(READ_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);

@@ -1,5 +1,5 @@
 use super::*;
-use wire::aws;
+use wire::{aws, request};
 
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
@@ -84,3 +84,49 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
     drop(first);
     assert_eq!(second.reply().await.status, 200);
 }
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_what_follows_the_body() {
+    let world = World::new().await;
+    for after in ["\r\n", "\n", "POST / HTTP/1.1\r\nHo"] {
+        let mut wire = world.connect().await;
+        let whole = request("POST", RECORDS, &[("Content-Type", "application/x-ndjson")], b"{}");
+        wire.send([&whole, after.as_bytes()].concat()).await;
+        assert_eq!(wire.reply().await.status, 200, "{after:?}");
+    }
+    let mut wire = world.connect().await;
+    let next = aws("PutRecord", &record(b"next"));
+    wire.send([&aws("PutRecord", &record(b"first"))[..], &next[..20]].concat()).await;
+    assert_eq!(wire.reply().await.status, 200);
+    wire.send(&next[20..]).await;
+    assert_eq!(wire.reply().await.status, 200);
+    assert_eq!(world.taken().len(), 5);
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_told_so() {
+    let world = World::new().await;
+    let post = format!("POST {RECORDS} HTTP/1.1\r\nHost: h\r\n");
+    let heads = [
+        ("no request\r\n\r\n".to_owned(), 400),
+        (format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "u".repeat(66_000)), 431),
+        (format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "h".repeat(70_000)), 431),
+        (format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(101)), 431),
+        (format!("{post}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"), 400),
+        (format!("{post}Content-Length: -2\r\n\r\n{{}}"), 400),
+    ];
+    for (head, status) in heads {
+        let mut wire = world.connect().await;
+        wire.send(&head).await;
+        assert_eq!(wire.reply().await.status, status, "{}", &head[..40.min(head.len())]);
+        assert!(wire.is_closed().await);
+    }
+    let mut wire = world.connect().await;
+    wire.send(format!("{post}Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")).await;
+    let reply = wire.reply().await;
+    assert_eq!((reply.problem().1.as_str(), reply.header("connection")), ("bad_body", Some("close")));
+    assert!(wire.is_closed().await);
+    assert!(world.taken().is_empty());
+}
+
+const RECORDS: &str = "/streams/clicks/records";
