@@ -1,10 +1,12 @@
 //! Reads the bodies of requests: within the budget of memory, within their cap, and not for ever.
 //!
-//! A body is booked before it is read, with what will be decoded from it, so twice its length. It comes in one piece where one
-//! read of the socket held all of it, else it is gathered in one buffer of the right size. What a handler leaves unread is read
-//! and thrown away by [`Inbound::settle`].
+//! A body is booked when its first bytes are there, with what will be decoded from it, so twice its length; one that then does
+//! not come at once books only what has come (see [`room`]). It comes in one piece where one read of the socket held all of it,
+//! else it is gathered in one buffer of the right size, of which untouched pages cost nothing. What a handler leaves unread is
+//! read and thrown away by [`Inbound::settle`].
 
 mod encoding;
+mod room;
 
 use std::time::Duration;
 
@@ -14,13 +16,13 @@ use hyper::Request;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_ENCODING, EXPECT};
 use hyper::http::request::Parts;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::ApiSettings;
 use super::error::shown;
 use crate::clock::Clock;
 use encoding::{Decoding, Encoding, Step};
+use room::{Booking, Room};
 
 /// A request while it is answered.
 pub(super) struct Inbound {
@@ -43,13 +45,23 @@ enum Progress {
     Broken,
 }
 
+/// What was waited for.
+enum Came {
+    /// The next bytes.
+    Bytes(Bytes),
+    /// The end of the body.
+    End,
+    /// Nothing yet, and the body is slow from now on.
+    Slow,
+}
+
 /// Reads bodies, and knows what all of them together may hold.
 pub(super) struct Bodies {
-    room: Semaphore,
-    all_grains: u32,
+    room: Room,
     clock: Clock,
-    wait: Duration,
+    quick: Duration,
     pause: Duration,
+    deadline: Duration,
     min_bytes_per_second: u32,
     max_discarded: usize,
 }
@@ -61,12 +73,6 @@ pub(super) struct Received<'a> {
     /// Decompressed; the same where nothing was compressed.
     pub(super) bytes: Bytes,
     pub(super) booking: Booking<'a>,
-}
-
-/// A share of the memory for bodies, given back when dropped.
-pub(super) struct Booking<'a> {
-    bodies: &'a Bodies,
-    permit: SemaphorePermit<'a>,
 }
 
 /// Why a body was not read.
@@ -111,8 +117,8 @@ impl Inbound {
         let mut pace = Pace::new(bodies);
         while pace.received <= most {
             match self.chunk(&mut pace).await {
-                Ok(Some(_)) => {}
-                Ok(None) => return true,
+                Ok(Came::Bytes(_) | Came::Slow) => {}
+                Ok(Came::End) => return true,
                 Err(_) => return false,
             }
         }
@@ -123,13 +129,18 @@ impl Inbound {
         self.body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
-    async fn chunk(&mut self, pace: &mut Pace<'_>) -> Result<Option<Bytes>, BodyError> {
+    async fn chunk(&mut self, pace: &mut Pace<'_>) -> Result<Came, BodyError> {
         self.progress = Progress::Begun;
         while !self.body.is_end_stream() {
+            let deadline = pace.deadline();
+            let look = pace.quick_until.map_or(deadline, |quick| quick.min(deadline));
             let frame = tokio::select! {
                 biased;
                 frame = self.body.frame() => frame,
-                () = pace.bodies.clock.sleep_until(pace.deadline()) => {
+                () = pace.bodies.clock.sleep_until(look) => {
+                    if pace.quick_until.take().is_some() && look < deadline {
+                        return Ok(Came::Slow);
+                    }
                     self.progress = Progress::Broken;
                     return Err(BodyError::TooSlow);
                 }
@@ -140,7 +151,7 @@ impl Inbound {
                     // Trailers say nothing that matters here.
                     if let Ok(data) = frame.into_data() {
                         pace.received += data.len() as u64;
-                        return Ok(Some(data));
+                        return Ok(Came::Bytes(data));
                     }
                 }
                 Err(error) => {
@@ -150,19 +161,18 @@ impl Inbound {
             }
         }
         self.progress = Progress::Ended;
-        Ok(None)
+        Ok(Came::End)
     }
 }
 
 impl Bodies {
     pub(super) fn new(settings: &ApiSettings, clock: Clock) -> Self {
-        let all_grains = grains(settings.body_memory).max(1);
         Self {
-            room: Semaphore::new(usize::try_from(all_grains).unwrap_or(Semaphore::MAX_PERMITS)),
-            all_grains,
+            room: Room::new(settings, clock.clone()),
             clock,
-            wait: settings.body_memory_wait,
+            quick: settings.body_quick,
             pause: settings.body_pause,
+            deadline: settings.body_deadline,
             min_bytes_per_second: settings.min_bytes_per_second.max(1),
             max_discarded: settings.max_discarded_bytes,
         }
@@ -175,8 +185,11 @@ impl Bodies {
         if length.is_some_and(|length| length > max_bytes) {
             return Err(BodyError::TooLarge { max_bytes, decoded: false });
         }
-        let mut booking = self.book(2 * length.unwrap_or(UNKNOWN_LENGTH)).await?;
-        let sent = self.gather(inbound, length, max_bytes, &mut booking).await?;
+        if inbound.head.headers.contains_key(EXPECT) {
+            // Nothing is asked for that there is no room for.
+            self.room.book(2 * length.unwrap_or(UNKNOWN_LENGTH)).await?;
+        }
+        let (sent, mut booking) = self.gather(inbound, length, max_bytes).await?;
         let bytes = match encoding {
             None => sent.clone(),
             Some(encoding) => decode(&sent, encoding, max_bytes, &mut booking).await?,
@@ -189,45 +202,74 @@ impl Bodies {
         inbound: &mut Inbound,
         length: Option<usize>,
         max_bytes: usize,
-        booking: &mut Booking<'_>,
-    ) -> Result<Bytes, BodyError> {
+    ) -> Result<(Bytes, Booking<'_>), BodyError> {
         let mut pace = Pace::new(self);
-        let Some(first) = inbound.chunk(&mut pace).await? else { return Ok(Bytes::new()) };
+        let Came::Bytes(first) = inbound.chunk(&mut pace).await? else {
+            return Ok((Bytes::new(), self.room.book(0).await?));
+        };
+        let room = length.unwrap_or(UNKNOWN_LENGTH);
+        let booking = self.room.book(2 * room).await?;
         if length == Some(first.len()) {
-            return Ok(first);
+            return Ok((first, booking));
         }
-        let mut gathered = Vec::with_capacity(length.unwrap_or(UNKNOWN_LENGTH));
-        let mut next = Some(first);
-        while let Some(chunk) = next {
-            let bytes = gathered.len() + chunk.len();
-            if bytes > max_bytes {
-                return Err(BodyError::TooLarge { max_bytes, decoded: false });
+        let mut gathered = Gathered::new(room, max_bytes, booking)?;
+        gathered.add(&first).await?;
+        drop(first);
+        pace.quick_until = Some(self.clock.now() + self.quick);
+        loop {
+            match inbound.chunk(&mut pace).await? {
+                Came::Bytes(chunk) => gathered.add(&chunk).await?,
+                Came::Slow => gathered.slow_down()?,
+                Came::End => return gathered.finish().await,
             }
-            if bytes > gathered.capacity() {
-                let room = (2 * gathered.capacity()).max(bytes).min(max_bytes);
-                booking.resize(2 * room).await?;
-                gathered.reserve_exact(room - gathered.len());
-            }
-            gathered.extend_from_slice(&chunk);
-            next = inbound.chunk(&mut pace).await?;
         }
-        Ok(gathered.into())
+    }
+}
+
+/// A body so far.
+struct Gathered<'a> {
+    bytes: Vec<u8>,
+    max_bytes: usize,
+    booking: Booking<'a>,
+    /// How long the body may become before more is booked.
+    booked: usize,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(room: usize, max_bytes: usize, booking: Booking<'a>) -> Result<Self, BodyError> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(room).map_err(|_| BodyError::NoRoom)?;
+        Ok(Self { booked: room, bytes, max_bytes, booking })
     }
 
-    async fn book(&self, bytes: usize) -> Result<Booking<'_>, BodyError> {
-        let permit = self.permit(grains(bytes).min(self.all_grains)).await?;
-        Ok(Booking { bodies: self, permit })
+    async fn add(&mut self, chunk: &[u8]) -> Result<(), BodyError> {
+        let bytes = self.bytes.len() + chunk.len();
+        if bytes > self.max_bytes {
+            return Err(BodyError::TooLarge { max_bytes: self.max_bytes, decoded: false });
+        }
+        if bytes > self.bytes.capacity() {
+            let room = (2 * self.bytes.capacity()).max(bytes).min(self.max_bytes);
+            self.booking.resize(2 * room).await?;
+            self.booked = room;
+            self.bytes.try_reserve_exact(room - self.bytes.len()).map_err(|_| BodyError::NoRoom)?;
+        } else if bytes > self.booked {
+            self.booked = (bytes + SLOW_STEP).min(self.bytes.capacity());
+            self.booking.resize(self.booked).await?;
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
     }
 
-    async fn permit(&self, grains: u32) -> Result<SemaphorePermit<'_>, BodyError> {
-        if let Ok(permit) = self.room.try_acquire_many(grains) {
-            return Ok(permit);
-        }
-        tokio::select! {
-            biased;
-            permit = self.room.acquire_many(grains) => Ok(permit.expect("the semaphore is never closed")),
-            () = self.clock.sleep(self.wait) => Err(BodyError::NoRoom),
-        }
+    /// Gives back what was booked for what has not come, and for what is not decoded yet.
+    fn slow_down(&mut self) -> Result<(), BodyError> {
+        self.booked = (self.bytes.len() + SLOW_STEP).min(self.bytes.capacity());
+        self.booking.slow_down(self.booked)
+    }
+
+    async fn finish(mut self) -> Result<(Bytes, Booking<'a>), BodyError> {
+        self.booking.arrived();
+        self.booking.resize(2 * self.bytes.len()).await?;
+        Ok((self.bytes.into(), self.booking))
     }
 }
 
@@ -238,38 +280,25 @@ impl<'a> Received<'a> {
     }
 }
 
-impl Booking<'_> {
-    /// Books `bytes` in all: gives back what is too much, waits for what is missing.
-    pub(super) async fn resize(&mut self, bytes: usize) -> Result<(), BodyError> {
-        let wanted = usize::try_from(grains(bytes).min(self.bodies.all_grains)).unwrap_or(usize::MAX);
-        let booked = self.permit.num_permits();
-        if wanted < booked {
-            drop(self.permit.split(booked - wanted));
-        } else if wanted > booked {
-            let missing = u32::try_from(wanted - booked).unwrap_or(u32::MAX);
-            self.permit.merge(self.bodies.permit(missing).await?);
-        }
-        Ok(())
-    }
-}
-
 /// How fast a body must come.
 struct Pace<'a> {
     bodies: &'a Bodies,
     started: Instant,
     received: u64,
+    /// When a body that has not come to its end is slow, while it is not.
+    quick_until: Option<Instant>,
 }
 
 impl<'a> Pace<'a> {
     fn new(bodies: &'a Bodies) -> Self {
-        Self { bodies, started: bodies.clock.now(), received: 0 }
+        Self { bodies, started: bodies.clock.now(), received: 0, quick_until: None }
     }
 
-    /// When the next bytes must be there: a client may pause, but not always.
+    /// When the next bytes must be there: a client may pause, but not always, and not for ever.
     fn deadline(&self) -> Instant {
-        let Bodies { clock, pause, min_bytes_per_second, .. } = self.bodies;
+        let Bodies { clock, pause, deadline, min_bytes_per_second, .. } = self.bodies;
         let earned = Duration::from_secs(self.received) / *min_bytes_per_second;
-        (clock.now() + *pause).min(self.started + *pause + earned)
+        (clock.now() + *pause).min(self.started + (*pause + earned).min(*deadline))
     }
 }
 
@@ -320,13 +349,9 @@ async fn decode(
     }
 }
 
-fn grains(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(GRAIN_BYTES)).unwrap_or(u32::MAX)
-}
-
-/// The budget is counted in these, since the semaphore counts in 32 bits.
-const GRAIN_BYTES: usize = 1 << 10;
 /// Room for a body that does not say how long it is, to begin with.
 const UNKNOWN_LENGTH: usize = 64 << 10;
 /// Decompressing this many bytes takes a few hundred microseconds; more is done where it holds up nobody.
 const SHORT_STEP: usize = 128 << 10;
+/// What a slow body books ahead of what has come.
+const SLOW_STEP: usize = 256 << 10;

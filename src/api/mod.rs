@@ -66,10 +66,15 @@ pub struct ApiSettings {
     pub body_memory_wait: Duration,
     /// How long a client may take for the head of its next request; an idle connection is closed after it.
     pub head_timeout: Duration,
+    /// How long a body may take and still be booked whole before it has come. Shorter than `body_memory_wait`, so that who waits
+    /// for room gets that of clients that stall.
+    pub body_quick: Duration,
     /// How long a client may pause within a body.
     pub body_pause: Duration,
     /// A body must come at this many bytes a second, after a first `body_pause`.
     pub min_bytes_per_second: u32,
+    /// How long a body may take in all.
+    pub body_deadline: Duration,
     /// Bytes of a refused body that are read and thrown away, so that the connection can go on.
     pub max_discarded_bytes: usize,
     /// Connections at the same time; further ones wait to be accepted.
@@ -85,8 +90,10 @@ impl Default for ApiSettings {
             body_memory: 64 << 20,
             body_memory_wait: Duration::from_secs(1),
             head_timeout: Duration::from_mins(1),
+            body_quick: Duration::from_millis(500),
             body_pause: Duration::from_secs(20),
             min_bytes_per_second: 32 << 10,
+            body_deadline: Duration::from_mins(2),
             max_discarded_bytes: 64 << 20,
             max_connections: 4096,
         }

@@ -156,17 +156,20 @@ async fn who_waits_to_be_asked_is_refused_before_sending_and_asked_otherwise() {
 }
 
 #[tokio::test]
-async fn bodies_beyond_the_budget_are_refused_unread_and_let_in_when_others_are_done() {
-    let settings =
-        ApiSettings { body_memory: 1 << 20, body_memory_wait: Duration::from_millis(20), ..ApiSettings::default() };
+async fn bodies_beyond_the_budget_are_refused_and_let_in_when_others_are_done() {
+    let settings = ApiSettings {
+        body_memory: 1 << 20,
+        body_memory_wait: Duration::from_millis(20),
+        body_quick: Duration::from_mins(1),
+        ..ApiSettings::default()
+    };
     let world = World::with(settings).await;
     let (mut first, mut second) = (world.connect().await, world.connect().await);
     let large = record(&xs(380_000));
     let whole = aws("PutRecord", &large);
-    // The first one's body has begun and is booked when its first bytes are asked for.
-    let head = whole.len() - large.len();
-    first.send([&whole[..head - 2], b"Expect: 100-continue\r\n\r\n"].concat()).await;
-    assert_eq!(first.reply().await.status, 100);
+    // It is booked once its first bytes are read.
+    first.send(&whole[..whole.len() - 1]).await;
+    while second.aws("PutRecord", &large).await.status == 200 {}
     let refused = second.aws("PutRecord", &large).await.aws_error();
     assert_eq!(refused, (503, "ServiceUnavailableException".into(), "Slow down.".into()));
     let refused = second.aws("PutRecordBatch", &batch(&[&xs(380_000)])).await.aws_error();
@@ -174,11 +177,113 @@ async fn bodies_beyond_the_budget_are_refused_unread_and_let_in_when_others_are_
     let reply = second.post(PATH, "text/plain", &xs(500_000)).await;
     assert_eq!((reply.problem().1.as_str(), reply.header("retry-after")), ("slow_down", Some("1")));
     assert_eq!(second.aws("PutRecord", &record(b"small ones fit")).await.status, 200);
-    first.send(&large).await;
+    first.send(&whole[whole.len() - 1..]).await;
     assert_eq!(first.reply().await.status, 200);
     assert_eq!(second.aws("PutRecord", &large).await.status, 200);
     // One that is larger than all there is takes all there is.
     assert_eq!(second.aws("PutRecordBatch", &batch(&[&xs(900_000), &xs(900_000)])).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_waits_to_be_asked_is_refused_unread_where_there_is_no_room() {
+    let settings = ApiSettings {
+        body_memory: 1 << 20,
+        body_memory_wait: Duration::from_millis(20),
+        body_quick: Duration::from_mins(1),
+        ..ApiSettings::default()
+    };
+    let world = World::with(settings).await;
+    world.set(Mood::Gated);
+    let mut first = world.connect().await;
+    first.send(aws("PutRecord", &record(&xs(380_000)))).await;
+    world.target(NAME).begun.notified().await;
+    let mut second = world.connect().await;
+    let length = "Content-Length: 900000";
+    second
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: h\r\n{}: {}\r\nExpect: 100-continue\r\n{length}\r\n\r\n",
+            TARGET.0, TARGET.1
+        ))
+        .await;
+    assert_eq!(second.reply().await.aws_error().0, 503);
+    world.target(NAME).gate.add_permits(1);
+    assert_eq!(first.reply().await.status, 200);
+}
+
+#[tokio::test]
+async fn clients_that_stall_hold_up_nobody() {
+    let settings = ApiSettings {
+        max_body_bytes: 1 << 20,
+        max_request_bytes: 1 << 20,
+        body_memory: 4 << 20,
+        body_quick: Duration::from_millis(100),
+        ..ApiSettings::default()
+    };
+    let world = World::with(settings).await;
+    let text = [("Content-Type", "text/plain")];
+    let whole = request("POST", PATH, &text, &xs(1_000_000));
+    let mut stalled = Vec::new();
+    // Some have sent a little, some nearly all: together more than there is.
+    for sent in [1000, 1000, 1000, whole.len() - 1, whole.len() - 1, whole.len() - 1, whole.len() - 1] {
+        let mut wire = world.connect().await;
+        wire.send(&whole[..sent]).await;
+        stalled.push(wire);
+    }
+    let mut quick = world.connect().await;
+    for _ in 0..20 {
+        assert_eq!(quick.post(PATH, "text/plain", &xs(900_000)).await.status, 200);
+    }
+    let mut goes_on = 0;
+    for wire in stalled.iter_mut().skip(3) {
+        wire.send(&whole[whole.len() - 1..]).await;
+        goes_on += usize::from(wire.reply().await.status == 200);
+    }
+    // Half of the memory is theirs.
+    assert!((1..=2).contains(&goes_on), "{goes_on}");
+    assert_eq!(world.taken().len(), 20 + goes_on);
+}
+
+#[tokio::test]
+async fn a_slow_body_arrives_whole() {
+    let settings = ApiSettings { body_quick: Duration::from_millis(1), ..ApiSettings::default() };
+    let world = World::with(settings).await;
+    let text: Vec<u8> = (0..60_000_u32).flat_map(|line| format!("{line:09}\n").into_bytes()).collect();
+    let zipped = gzip(&text);
+    let plain = request("POST", PATH, &[("Content-Type", "text/plain")], &text);
+    let coded = request("POST", PATH, &[("Content-Type", "text/plain"), ("Content-Encoding", "gzip")], &zipped);
+    let head =
+        format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunks: Vec<u8> =
+        text.chunks(70_000).flat_map(|c| [format!("{:x}\r\n", c.len()).as_bytes(), c, b"\r\n"].concat()).collect();
+    let chunked = [head.as_bytes(), &chunks, b"0\r\n\r\n"].concat();
+    for whole in [plain, coded, chunked] {
+        let mut wire = world.connect().await;
+        for part in whole.chunks(100_000) {
+            wire.send(part).await;
+            assert!(!wire.hears_within(Duration::from_millis(5)).await || part.len() < 100_000);
+        }
+        assert_eq!(wire.reply().await.status, 200);
+        assert_eq!(world.taken().last().unwrap().concat(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_pauses_has_a_deadline() {
+    let settings =
+        ApiSettings { body_deadline: Duration::from_millis(200), min_bytes_per_second: 1, ..ApiSettings::default() };
+    let world = World::with(settings).await;
+    let mut wire = world.connect().await;
+    let body = record(&xs(100_000));
+    let whole = aws("PutRecord", &body);
+    let head = whole.len() - body.len();
+    wire.send(&whole[..head + 10_000]).await;
+    for sent in head + 10_000..whole.len() {
+        if wire.hears_within(Duration::from_millis(10)).await {
+            break;
+        }
+        wire.send(&whole[sent..=sent]).await;
+    }
+    assert_eq!(wire.reply().await.aws_error().1, "RequestTimeoutException");
 }
 
 #[tokio::test]
