@@ -9,7 +9,7 @@
 //! What it promises:
 //! - A success answer to a put is given after the backend said that the records are durable.
 //! - A refusal never closes a connection whose request was not read: the rest of the body is read and thrown away, within
-//!   bounds, so that the client gets the answer and may go on.
+//!   bounds, so that the client gets the answer and may go on; a longer one is still read after the answer, before closing.
 //! - Bodies take no more memory than their budget, whoever sends them, however slowly and however well compressed.
 //!
 //! What it relies on: [`Backend`], which the service implements.
@@ -26,6 +26,7 @@ pub mod put;
 mod query;
 mod routes;
 mod server;
+mod socket;
 
 #[cfg(test)]
 mod tests;

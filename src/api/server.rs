@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::socket::Socket;
 use super::{Api, ApiSettings, Backend};
 use crate::telemetry::Telemetry;
 
@@ -78,6 +79,7 @@ async fn converse(api: Arc<Api>, stream: TcpStream, shutdown: CancellationToken)
         return;
     }
     let head_timeout = api.settings.head_timeout;
+    let socket = Socket::new(stream, api.clock.clone(), shutdown.clone());
     let service = service_fn(|request| {
         let api = Arc::clone(&api);
         async move { Ok::<_, std::convert::Infallible>(api.answer(request).await) }
@@ -88,7 +90,7 @@ async fn converse(api: Arc<Api>, stream: TcpStream, shutdown: CancellationToken)
         .half_close(true)
         .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(READ_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(socket), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -30,6 +30,23 @@ async fn a_refused_body_is_read_to_its_end_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
+async fn who_sends_all_before_it_looks_for_an_answer_gets_one() {
+    let world = World::with(ApiSettings { max_discarded_bytes: 100_000, ..ApiSettings::default() }).await;
+    let long = vec![b' '; 30 << 20];
+    for (path, status) in [(PATH, 415), ("/", 400), ("/nowhere", 404)] {
+        let mut wire = world.connect().await;
+        wire.send(request("POST", path, &[], &long)).await;
+        let reply = wire.reply().await;
+        assert_eq!((reply.status, reply.header("connection")), (status, Some("close")));
+        assert!(wire.is_closed().await);
+    }
+    let mut wire = world.connect().await;
+    wire.send(format!("no request\r\n\r\n{}", " ".repeat(30 << 20))).await;
+    assert_eq!(wire.reply().await.status, 400);
+    assert!(wire.is_closed().await);
+}
+
+#[tokio::test]
 async fn a_refused_body_without_end_is_not_read_for_ever() {
     let world = World::with(ApiSettings { max_discarded_bytes: 100_000, ..ApiSettings::default() }).await;
     let mut wire = world.connect().await;

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use super::*;
 use wire::{aws, request};
 
@@ -39,6 +41,19 @@ async fn a_shutdown_finishes_the_request_in_hand_and_closes_idle_connections() {
     assert!(busy.is_closed().await);
     world.server.await.unwrap();
     assert!(tokio::net::TcpStream::connect(world.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_nobody_who_was_answered() {
+    let world = World::with(ApiSettings { max_discarded_bytes: 0, ..ApiSettings::default() }).await;
+    let mut wire = world.connect().await;
+    wire.send("POST /nowhere HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n").await;
+    assert_eq!(wire.reply().await.status, 404);
+    assert!(wire.is_closed().await);
+    let asked = Instant::now();
+    world.shutdown.cancel();
+    world.server.await.unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test]
