@@ -46,6 +46,8 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Bytes of memory for request bodies, of all requests together; at least [`Settings::max_body_bytes`].
     pub body_memory: usize,
+    /// Most connections at the same time. No knob: `serve` lowers it to what the process may open.
+    pub max_connections: usize,
     /// Where records wait and streams are known.
     pub data: PathBuf,
     /// Bytes of disk that one stream may fill, unless its own setting says otherwise.
@@ -199,6 +201,7 @@ impl<'a> Reader<'a> {
             max_record_bytes: max_record_bytes?,
             max_body_bytes: max_body_bytes?,
             body_memory: body_memory?,
+            max_connections: MAX_CONNECTIONS,
             data: data?,
             disk_budget: disk_budget?,
             free_space_floor: free_space_floor?,
@@ -325,6 +328,8 @@ pub const ENDPOINT_VARIABLE: &str = "HYDRANT_ENDPOINT";
 /// The server that client commands talk to where nothing else is said: what `hydrant serve` listens on by default.
 pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4573";
 
+/// More than any producer fleet keeps open to one machine; an idle one takes some 10 KiB.
+const MAX_CONNECTIONS: usize = 4096;
 const MIB: u64 = 1 << 20;
 const MAX_RECORD: u64 = 10 * MIB;
 const LEAST_BODY: u64 = 64 << 10;

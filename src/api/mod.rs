@@ -78,7 +78,7 @@ pub struct ApiSettings {
     pub body_deadline: Duration,
     /// Bytes of a refused body that are read and thrown away, so that the connection can go on.
     pub max_discarded_bytes: usize,
-    /// Connections at the same time; further ones wait to be accepted.
+    /// Connections at the same time; a further one waits until one of them ends, which the oldest is asked to.
     pub max_connections: usize,
 }
 

@@ -8,7 +8,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +30,7 @@ pub fn serve(
         let connections = TaskTracker::new();
         let cut_off = CancellationToken::new();
         let _cut_off_when_dropped = cut_off.clone().drop_guard();
-        let places = Arc::new(Semaphore::new(api.settings.max_connections));
+        let places = Places::new(api.settings.max_connections);
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -38,10 +38,11 @@ pub fn serve(
                 accepted = accept(&listener, &places, &api) => accepted,
             };
             let Some((stream, place)) = accepted else { continue };
-            let (api, shutdown, cut_off) = (Arc::clone(&api), shutdown.clone(), cut_off.clone());
+            let (api, shutdown, cut_off) = (Arc::clone(&api), shutdown.child_token(), cut_off.clone());
+            let crowded = Arc::clone(&places.crowded);
             connections.spawn(async move {
                 tokio::select! {
-                    () = converse(api, stream, shutdown) => {}
+                    () = converse(api, stream, shutdown, &crowded) => {}
                     () = cut_off.cancelled() => {}
                 }
                 drop(place);
@@ -53,15 +54,33 @@ pub fn serve(
     }
 }
 
+/// As many places as there may be connections.
+struct Places {
+    free: Arc<Semaphore>,
+    /// Tells the connection that has listened the longest to end, since another waits for its place.
+    crowded: Arc<Notify>,
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(count)), crowded: Arc::default() }
+    }
+
+    async fn take(&self) -> OwnedSemaphorePermit {
+        let free = Arc::clone(&self.free);
+        let taken = match Arc::clone(&self.free).try_acquire_owned() {
+            Ok(place) => return place,
+            Err(_) => free.acquire_owned(),
+        };
+        self.crowded.notify_one();
+        taken.await.expect("the semaphore is never closed")
+    }
+}
+
 /// The next connection and its place among those there may be; `None` where accepting failed and it was waited a little.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    api: &Api,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+async fn accept(listener: &TcpListener, places: &Places, api: &Api) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, _)) => Some((stream, places.take().await)),
         Err(error) if is_of_the_peer(&error) => None,
         Err(error) => {
             // Out of descriptors or memory: others must end before another try can do better.
@@ -72,14 +91,21 @@ async fn accept(
     }
 }
 
-/// Answers the requests of one connection.
-async fn converse(api: Arc<Api>, stream: TcpStream, shutdown: CancellationToken) {
+/// Answers the requests of one connection, until `shutdown`, its own, or until it is to make room for another.
+async fn converse(api: Arc<Api>, stream: TcpStream, shutdown: CancellationToken, crowded: &Notify) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was used");
         return;
     }
     let head_timeout = api.settings.head_timeout;
     let socket = Socket::new(stream, api.clock.clone(), shutdown.clone());
+    let clock = api.clock.clone();
+    let make_room = async {
+        // Who was just let in is heard first.
+        clock.sleep(LEAST_STAY).await;
+        crowded.notified().await;
+        shutdown.cancel();
+    };
     let service = service_fn(|request| {
         let api = Arc::clone(&api);
         async move { Ok::<_, std::convert::Infallible>(api.answer(request).await) }
@@ -94,13 +120,21 @@ async fn converse(api: Arc<Api>, stream: TcpStream, shutdown: CancellationToken)
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
+        () = leave(&shutdown, make_room) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended");
+    }
+}
+
+async fn leave(shutdown: &CancellationToken, make_room: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => {}
+        () = make_room => {}
     }
 }
 
@@ -113,6 +147,8 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection is heard for so long before it must make room for another.
+const LEAST_STAY: Duration = Duration::from_secs(1);
 /// A head is a request line, a signature and a session token.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// A full batch of small records, 280 KB, comes in one or two reads. A buffer grows to this only where it is filled.

@@ -7,6 +7,7 @@
 mod check;
 mod client;
 mod demo;
+mod descriptors;
 mod error;
 mod flags;
 mod flush;

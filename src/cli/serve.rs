@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::flags::SettingFlags;
-use super::{Context, Error, Out, logs};
+use super::{Context, Error, Out, descriptors, logs};
 use crate::service;
 use crate::settings::Settings;
 
@@ -24,8 +24,11 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, context: &mut Context<'_>) -> Result<(), Error> {
-        let settings = Settings::load(&self.flags.0, context.environment)?;
+        let mut settings = Settings::load(&self.flags.0, context.environment)?;
         logs::start(settings.log_format, settings.log_filter.as_deref().unwrap_or(DEFAULT_LOG_FILTER));
+        if let Some(limit) = descriptors::raise() {
+            settings.max_connections = settings.max_connections.min(descriptors::for_connections(limit));
+        }
         let signals = Signals::listen()?;
         let stop = CancellationToken::new();
         // One waiting request is enough: reading the files again answers all that came before.

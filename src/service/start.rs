@@ -132,6 +132,7 @@ impl Service {
             max_record_bytes: settings.max_record_bytes,
             max_body_bytes: settings.max_body_bytes,
             body_memory: settings.body_memory,
+            max_connections: settings.max_connections,
             ..api::ApiSettings::default()
         };
         let levels = Arc::downgrade(&self.inner);

@@ -32,6 +32,7 @@ fn the_defaults_are_what_the_interface_promises() {
             max_record_bytes: 1_024_000,
             max_body_bytes: 16 << 20,
             body_memory: 64 << 20,
+            max_connections: 4096,
             data: "hydrant-data".into(),
             disk_budget: 10 << 30,
             free_space_floor: 1 << 30,

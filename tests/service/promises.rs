@@ -7,7 +7,7 @@ use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::Record;
 use serde_json::json;
 
-use crate::harness::{Bucket, Hydrant, Refusal, Setup, Stream, refused, until, until_true};
+use crate::harness::{Bucket, Client, Hydrant, Refusal, Setup, Stream, refused, until, until_true};
 use crate::server::{Fault, Server, error_xml};
 
 fn server() -> (Server, Bucket) {
@@ -64,6 +64,37 @@ async fn unknown_settings_and_wrong_values_are_refused_all_at_once() {
     let (code, said) = refused(&Setup::new(data.path()).arg("--config", &config.display().to_string())).await;
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("disk_budgett") && said.contains("free_space_floor"), "{said}");
+}
+
+#[tokio::test]
+async fn idle_connections_take_no_file_from_logs_and_uploads() {
+    let (server, bucket) = server();
+    let data = tempfile::tempdir().expect("a directory");
+    let hydrant = Hydrant::start(&Setup::new(data.path()).s3(&server.url).open_files("-n 200")).await;
+    let client = &hydrant.client;
+    client.create(&Stream::new("s")).await;
+    let address = client.url.strip_prefix("http://").expect("an address").to_owned();
+    let mut idle = Vec::new();
+    for _ in 0..260 {
+        idle.push(tokio::net::TcpStream::connect(&address).await.expect("a connection"));
+    }
+    // A client without connections of its own, so that it waits behind the idle ones.
+    let client = Client::new(client.url.clone());
+    for line in 0..20 {
+        client.put_lines("s", &format!("line {line:02}\n")).await;
+    }
+    client.flush("s").await;
+    assert_lines(&bucket, "s/", (0..20).map(|line| format!("line {line:02}")));
+    drop(idle);
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+    let data = tempfile::tempdir().expect("a directory");
+    let hydrant = Hydrant::start(&Setup::new(data.path()).open_files("-S -n 100 && ulimit -H -n 500")).await;
+    assert_eq!(hydrant.client.metric("process_max_fds", &[]).await, 500);
+    hydrant.terminate().await;
 }
 
 #[tokio::test]

@@ -89,15 +89,20 @@ async fn an_idle_connection_and_half_a_head_are_closed() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_a_place() {
+async fn connections_beyond_the_limit_wait_for_a_place_and_get_that_of_an_idle_one() {
     let world = World::with(ApiSettings { max_connections: 1, ..ApiSettings::default() }).await;
+    world.set(Mood::Gated);
     let mut first = world.connect().await;
-    assert_eq!(first.get("/health").await.status, 200);
+    first.send(aws("PutRecord", &record(b"in hand"))).await;
+    world.target(NAME).begun.notified().await;
     let mut second = world.connect().await;
     second.send("GET /health HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    assert_eq!(first.get("/health").await.status, 200);
-    drop(first);
+    assert!(!second.hears_within(Duration::from_millis(50)).await);
+    world.target(NAME).gate.add_permits(1);
+    assert_eq!(first.reply().await.status, 200);
+    // The first is idle now, and stays open on its side.
     assert_eq!(second.reply().await.status, 200);
+    assert!(first.is_closed().await);
 }
 
 #[tokio::test]

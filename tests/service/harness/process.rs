@@ -21,13 +21,15 @@ pub(crate) struct Setup {
     args: Vec<String>,
     env: Vec<(String, String)>,
     expected: Vec<&'static str>,
+    open_files: Option<String>,
 }
 
 impl Setup {
     /// A service with this data directory that delivers into it.
     pub(crate) fn new(data: &Path) -> Self {
         let listen = "127.0.0.1:0".to_owned();
-        Self { listen, data: data.to_owned(), args: Vec::new(), env: Vec::new(), expected: Vec::new() }
+        let data = data.to_owned();
+        Self { listen, data, args: Vec::new(), env: Vec::new(), expected: Vec::new(), open_files: None }
     }
 
     /// Another address to listen on.
@@ -58,6 +60,11 @@ impl Setup {
         self
     }
 
+    /// How many files it may open: options and a number of the shell's `ulimit`.
+    pub(crate) fn open_files(self, limit: &str) -> Self {
+        Self { open_files: Some(limit.to_owned()), ..self }
+    }
+
     /// Lines of level WARN or ERROR that hold this text belong to the test.
     pub(crate) fn expects(mut self, text: &'static str) -> Self {
         self.expected.push(text);
@@ -65,7 +72,14 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hydrant"));
+        let mut command = match &self.open_files {
+            None => Command::new(env!("CARGO_BIN_EXE_hydrant")),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh", env!("CARGO_BIN_EXE_hydrant")]);
+                shell
+            }
+        };
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if name.starts_with("AWS_") || name.starts_with("HYDRANT_") || name == "RUST_LOG" {
