@@ -47,7 +47,7 @@ fn target(headers: &HeaderMap) -> Result<&str, ApiError> {
 
 /// Everything but the puts.
 async fn control(api: &Api, inbound: &mut Inbound, operation: &str) -> Result<Vec<u8>, ApiError> {
-    let received = api.bodies.read(inbound, api.settings.max_request_bytes).await?;
+    let received = api.bodies.read(inbound, api.settings.max_request_bytes.min(MAX_CONTROL_BYTES)).await?;
     let caller = api.authenticator.authenticate(&inbound.head, &received.sent)?;
     let request: Value = if received.bytes.is_empty() {
         Value::Object(serde_json::Map::new())
@@ -163,6 +163,10 @@ impl From<BodyError> for ApiError {
 
 /// What is read within half a millisecond is read at once, by the scanner; the parser takes three times as long.
 pub(super) const LONG_BODY: usize = 1 << 20;
+
+/// The largest of the control plane's requests, with all tags and prefixes, has a tenth of this; its tree of values takes many
+/// times its bytes.
+const MAX_CONTROL_BYTES: usize = 1 << 20;
 
 /// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/Welcome.html>
 const TARGET_PREFIX: &str = "Firehose_20150804.";

@@ -58,8 +58,8 @@ pub struct ApiSettings {
     pub max_record_bytes: usize,
     /// Bytes of a plain HTTP body, after decompression.
     pub max_body_bytes: usize,
-    /// Bytes of an AWS request's body, after decompression. A batch of 4 MiB has 5.6 MB in base64; the rest is for white space
-    /// and escapes.
+    /// Bytes of the body of an AWS put, after decompression. A batch of 4 MiB has 5.6 MB in base64; the rest is read so that what
+    /// is too long is told so in the words of the API.
     pub max_request_bytes: usize,
     /// Bytes that all bodies together may hold, read and decoded.
     pub body_memory: usize,
@@ -87,7 +87,7 @@ impl Default for ApiSettings {
         Self {
             max_record_bytes: 1_024_000,
             max_body_bytes: 16 << 20,
-            max_request_bytes: 8 << 20,
+            max_request_bytes: 16 << 20,
             body_memory: 64 << 20,
             body_memory_wait: Duration::from_secs(1),
             head_timeout: Duration::from_mins(1),
@@ -114,8 +114,10 @@ struct Api {
 }
 
 impl Api {
-    fn new(backend: Arc<dyn Backend>, telemetry: Arc<Telemetry>, settings: ApiSettings) -> Self {
+    fn new(backend: Arc<dyn Backend>, telemetry: Arc<Telemetry>, mut settings: ApiSettings) -> Self {
         let clock = Clock::system();
+        let most = settings.body_memory.max(FULL_BATCH_BYTES);
+        settings.max_request_bytes = settings.max_request_bytes.min(most);
         Self {
             operations: OPERATIONS.iter().map(|name| (*name, telemetry.operation(name))).collect(),
             authenticator: Box::new(auth::Open),
@@ -171,3 +173,6 @@ impl Api {
         }
     }
 }
+
+/// A PutRecordBatch of 4 MiB in base64, with room for white space and escapes.
+const FULL_BATCH_BYTES: usize = 8 << 20;

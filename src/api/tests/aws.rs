@@ -192,7 +192,7 @@ async fn a_compressed_put_is_read_and_its_growth_is_capped() {
     wire.send(send(gzip(&batch(&[b"a", b"b"])))).await;
     assert_eq!(wire.reply().await.status, 200);
     assert_eq!(world.taken(), [[b"a".to_vec(), b"b".to_vec()]]);
-    wire.send(send(gzip(&vec![b' '; 9 << 20]))).await;
+    wire.send(send(gzip(&vec![b' '; 17 << 20]))).await;
     let (status, error_type, message) = wire.reply().await.aws_error();
     assert_eq!((status, error_type.as_str()), (413, "RequestEntityTooLargeException"));
     assert!(message.contains("after decompression"), "{message}");

@@ -19,13 +19,15 @@ async fn a_refused_body_is_read_to_its_end_and_the_connection_goes_on() {
     let long = vec![b' '; 20 << 20];
     let (status, error_type, message) = wire.aws("PutRecordBatch", &long).await.aws_error();
     assert_eq!((status, error_type.as_str()), (413, "RequestEntityTooLargeException"));
-    assert!(message.contains("at most 8388608 bytes"), "{message}");
+    assert!(message.contains("at most 16777216 bytes"), "{message}");
     assert_eq!(wire.post(PATH, "text/plain", &long).await.problem().0, 413);
     assert_eq!(wire.post(PATH, "image/png", &long).await.problem().0, 415);
     assert_eq!(wire.post("/streams/nobody/records", "text/plain", &long).await.problem().0, 404);
     assert_eq!(wire.post("/nowhere", "text/plain", &long).await.problem().0, 404);
     assert_eq!(wire.post("/health", "text/plain", &long).await.problem().0, 405);
     assert_eq!(wire.post("/streams/clicks/flush", "text/plain", &long).await.status, 202);
+    let refused = wire.aws("ListDeliveryStreams", &long[..2 << 20]).await.aws_error();
+    assert_eq!((refused.0, refused.2.as_str()), (413, "the body must have at most 1048576 bytes"));
     assert_eq!(wire.aws("PutRecord", &record(b"still here")).await.status, 200);
 }
 
@@ -159,7 +161,7 @@ async fn who_waits_to_be_asked_is_refused_before_sending_and_asked_otherwise() {
     wire.send(&body).await;
     assert_eq!(wire.reply().await.status, 200);
     wire.send(format!(
-        "POST / HTTP/1.1\r\nHost: h\r\n{}: {}\r\nExpect: 100-continue\r\nContent-Length: 9000000\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\n{}: {}\r\nExpect: 100-continue\r\nContent-Length: 17000000\r\n\r\n",
         TARGET.0, TARGET.1
     ))
     .await;

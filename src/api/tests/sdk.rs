@@ -52,6 +52,16 @@ async fn the_client_knows_the_errors() {
     let long = vec![b'x'; 1_024_001];
     let put = client.put_record().delivery_stream_name(NAME).record(record_of(&long)).send().await;
     assert_eq!(put.unwrap_err().code(), Some("ValidationException"));
+    let long = vec![b'x'; 7_000_000];
+    let put = client.put_record().delivery_stream_name(NAME).record(record_of(&long)).send().await.unwrap_err();
+    assert_eq!((put.raw_response().unwrap().status().as_u16(), put.code()), (400, Some("ValidationException")));
+    assert!(put.message().unwrap().contains("'record.data' failed to satisfy constraint"), "{put:?}");
+    let records = (0..7).map(|_| record_of(&long[..1_024_000])).collect();
+    let put = client.put_record_batch().delivery_stream_name(NAME).set_records(Some(records)).send().await;
+    let put = put.unwrap_err();
+    assert_eq!((put.raw_response().unwrap().status().as_u16(), put.code()), (400, Some("InvalidArgumentException")));
+    assert_eq!(put.message(), Some("Records size exceeds 4 MB limit"));
+    assert!(world.taken().is_empty());
     let names = client.list_delivery_streams().send().await.unwrap();
     assert_eq!(names.delivery_stream_names(), [NAME]);
     let error = client.start_delivery_stream_encryption().delivery_stream_name(NAME).send().await.unwrap_err();
