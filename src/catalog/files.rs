@@ -117,10 +117,11 @@ impl StreamFile {
         };
         let text = fs::read_to_string(path).map_err(|error| vec![at(None, format!("cannot be read: {error}"))])?;
         let document = if path.extension().is_some_and(|extension| extension == "json") {
-            serde_json::from_str(&text).map_err(|error| vec![at(None, format!("is not JSON: {error}"))])?
+            from_json(&text)
         } else {
-            from_yaml(&text).map_err(|rule| vec![at(None, rule)])?
+            from_yaml(&text)
         };
+        let document = document.map_err(|rule| vec![at(None, rule)])?;
         let mut faults = Faults::default();
         let (bare, block) = without_block(&document);
         form::constrain(&bare, rulebook, &mut faults);
@@ -169,10 +170,20 @@ fn without_block(document: &Value) -> (Value, Value) {
     (bare, block)
 }
 
+// Both through YAML's own value, which refuses a key that stands twice; JSON's would keep the last.
+
+fn from_json(text: &str) -> Result<Value, String> {
+    let document: serde_norway::Value =
+        serde_json::from_str(text).map_err(|error| format!("is not JSON with each key once: {error}"))?;
+    as_json(document)
+}
+
 fn from_yaml(text: &str) -> Result<Value, String> {
-    // Through YAML's own value, which refuses a key that stands twice; JSON's would keep the last.
-    let yaml: serde_norway::Value = serde_norway::from_str(text).map_err(|error| format!("is not YAML: {error}"))?;
-    serde_json::to_value(yaml).map_err(|error| format!("holds what JSON cannot say: {error}"))
+    as_json(serde_norway::from_str(text).map_err(|error| format!("is not YAML: {error}"))?)
+}
+
+fn as_json(document: serde_norway::Value) -> Result<Value, String> {
+    serde_json::to_value(document).map_err(|error| format!("holds what JSON cannot say: {error}"))
 }
 
 fn stream_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
