@@ -44,7 +44,8 @@ struct Kept {
 
 impl Memory {
     /// Recalls how far `file`, opened from `path`, was accepted by `stream`, and moves it there. With `restart`, and where
-    /// nothing is remembered, that is the start; then it makes sure that remembering works before anything is sent.
+    /// nothing was accepted, that is the start; then it makes sure that remembering works before anything is sent, and leaves
+    /// nothing behind, so that a put that comes to nothing binds nobody.
     ///
     /// # Errors
     /// What is remembered is of another file, stream or service: going on there would lose records, and starting anew would
@@ -69,10 +70,12 @@ impl Memory {
             line: 0,
         };
         let recalled = if restart { None } else { recall(&memory_path)? };
+        let recalled = recalled.filter(|kept| kept.offset > 0);
         let is_new = recalled.is_none();
         let memory = Self { path: memory_path, kept: recalled.unwrap_or(start), head };
         if is_new {
             memory.keep()?;
+            memory.remove()?;
         }
         memory.check(path, stream, endpoint, &metadata)?;
         file.seek(SeekFrom::Start(memory.kept.offset)).map_err(Error::file("reading", path))?;
@@ -94,7 +97,14 @@ impl Memory {
 
     /// Removes it: the file is accepted whole.
     pub(super) fn forget(self) -> Result<(), Error> {
-        fs::remove_file(&self.path).map_err(Error::file("removing", &self.path))
+        self.remove()
+    }
+
+    fn remove(&self) -> Result<(), Error> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("removing", &self.path)(error)),
+            _ => Ok(()),
+        }
     }
 
     fn check(&self, path: &Path, stream: &str, endpoint: &str, now: &fs::Metadata) -> Result<(), Error> {

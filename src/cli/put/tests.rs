@@ -189,6 +189,25 @@ async fn what_is_remembered_holds_for_one_stream_of_one_service() {
 }
 
 #[tokio::test]
+async fn a_put_of_which_nothing_was_accepted_binds_nobody() {
+    let fixture = Fixture::new("a\n");
+    let server = Server::start(|request| {
+        if request.target.contains("/clicks/") { accept(request) } else { refuse(404, "", "there is no stream") }
+    });
+    assert_eq!(fixture.put_to("clicsk", &server.url(), &[]).await.code, 1);
+    assert!(!fixture.memory().try_exists().unwrap());
+    // Left by a version that kept it, or by a crash between the two.
+    let kept = format!(
+        r#"{{"version":1,"stream":"clicsk","endpoint":"{}","inode":1,"head":"","offset":0,"line":0}}"#,
+        nobody()
+    );
+    fs::write(fixture.memory(), kept).unwrap();
+    let ran = fixture.put(&server.url(), &[]).await;
+    assert_eq!((ran.code, ran.results.as_str()), (0, "clicks: 1 record accepted, 2 B\n"), "{}", ran.notes);
+    assert!(!fixture.memory().try_exists().unwrap());
+}
+
+#[tokio::test]
 async fn a_file_that_grew_is_sent_to_its_new_end() {
     let (fixture, server) = half_accepted().await;
     let content = fs::read(fixture.file()).unwrap();
