@@ -105,9 +105,14 @@ impl ApiError {
         Self::exception("ResourceNotFoundException", message)
     }
 
-    /// An operation that is not known.
+    /// An operation that is not known, or not here.
     pub fn unknown_operation(name: &str) -> Self {
-        Self::exception("UnknownOperationException", format!("Operation {} is not known", shown(name)))
+        let message = if NOT_SUPPORTED.contains(&name) {
+            format!("Operation {name} is not supported by this version of hydrant")
+        } else {
+            format!("Operation {} is not known", shown(name))
+        };
+        Self::exception("UnknownOperationException", message)
     }
 
     /// Adds the `code` that `InvalidKMSResourceException` and `InvalidSourceException` carry.
@@ -222,6 +227,8 @@ pub(super) fn shown(value: &str) -> String {
     }
 }
 
+/// Operations of the API that there are not yet.
+const NOT_SUPPORTED: [&str; 2] = ["StartDeliveryStreamEncryption", "StopDeliveryStreamEncryption"];
 const INTERNAL: &str = "InternalFailure";
 const UNAVAILABLE: &str = "ServiceUnavailableException";
 const MAX_SHOWN: usize = 100;

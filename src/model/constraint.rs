@@ -74,8 +74,10 @@ impl Faults {
     /// # Errors
     /// There was a fault of either kind.
     pub fn verdict(&self) -> Result<(), Refusal> {
-        if let Some(fault) = self.mistyped.first() {
-            return Err(Refusal::Serialization(format!("{}: {}", fault.field, fault.rule)));
+        if let Some(Fault { field, rule, .. }) = self.mistyped.first() {
+            // A fault of the whole document has no field.
+            let message = if field.is_empty() { rule.clone() } else { format!("{field}: {rule}") };
+            return Err(Refusal::Serialization(message));
         }
         if self.broken.is_empty() {
             return Ok(());

@@ -139,6 +139,9 @@ async fn the_target_decides_and_the_content_type_does_not() {
         let (status, error_type, _) = reply.aws_error();
         assert_eq!((status, error_type.as_str()), (400, "UnknownOperationException"), "{target}");
     }
+    let (_, error_type, message) = wire.aws("StopDeliveryStreamEncryption", b"{}").await.aws_error();
+    assert_eq!(error_type, "UnknownOperationException");
+    assert_eq!(message, "Operation StopDeliveryStreamEncryption is not supported by this version of hydrant");
     let (status, error_type, message) = wire.request("POST", "/", &[], b"{}").await.aws_error();
     assert_eq!((status, error_type.as_str()), (400, "UnknownOperationException"));
     assert!(message.contains("X-Amz-Target"), "{message}");

@@ -18,6 +18,13 @@ fn message(faults: &Faults) -> String {
 }
 
 #[test]
+fn a_document_that_is_no_structure_is_told_so_without_a_place() {
+    let mut faults = Faults::default();
+    assert!(Structure::read(&json!(null), Path::root(), &mut faults).is_none());
+    assert_eq!(message(&faults), "NULL_VALUE can not be converted to a structure");
+}
+
+#[test]
 fn one_fault_is_singular_and_several_are_joined() {
     let faults = read(&json!({}), |request, faults| {
         request.required_text("DeliveryStreamName", &NAME_TEXT, faults);
