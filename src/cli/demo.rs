@@ -41,7 +41,7 @@ impl Demo {
 }
 
 async fn run(dir: &Path, records: u64, context: &mut Context<'_>) -> Result<(), Error> {
-    folder::prepare(dir)?;
+    folder::prepare(dir).map_err(not_started)?;
     let mut settings = Settings::embedded(dir);
     settings.listen.set_port(0);
     settings.free_space_floor = FREE_SPACE_FLOOR;
@@ -62,6 +62,14 @@ async fn run(dir: &Path, records: u64, context: &mut Context<'_>) -> Result<(), 
     let (served, toured) = tokio::join!(service, Box::pin(tour));
     served?;
     toured
+}
+
+/// A directory that cannot be used is a reason not to start.
+fn not_started(error: Error) -> Error {
+    match error {
+        Error::File { doing, path, source } => Error::Refused(format!("{doing} {}: {source}", path.display())),
+        other => other,
+    }
 }
 
 /// Everything that a visitor sees.

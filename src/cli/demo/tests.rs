@@ -5,6 +5,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
+use crate::cli::tests::run;
+use crate::settings::Environment;
 
 #[test]
 fn a_click_has_20_members_one_nested_and_some_410_bytes() {
@@ -59,6 +61,15 @@ fn only_each_click_once_and_unchanged_is_a_success() {
     assert_eq!(judged(), fault(1, 0, 1));
     write(&second, (0..4).chain([10]).map(clicks::click));
     assert_eq!(judged(), fault(1, 0, 1));
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_exit_code_3() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let dir = file.path().join("demo");
+    let ran = run(&["demo", "--dir", dir.to_str().unwrap()], &Environment::of([])).await;
+    assert_eq!(ran.code, 3);
+    assert!(ran.notes.starts_with(&format!("making {}: ", dir.display())), "{}", ran.notes);
 }
 
 #[test]
