@@ -105,11 +105,15 @@ impl Settings {
     /// # Errors
     /// Every fault of every source.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, Faults> {
+        let (settings, faults) = Self::inspect(flags, environment);
+        if faults.is_empty() { Ok(settings) } else { Err(Faults(faults)) }
+    }
+
+    /// Reads the settings as far as they can be read: what has a fault is at its default.
+    pub fn inspect(flags: &Flags, environment: &Environment) -> (Self, Vec<Fault>) {
         let mut reader = Reader::new(flags, environment);
-        match reader.settings() {
-            Some(settings) if reader.faults.is_empty() => Ok(settings),
-            _ => Err(Faults(reader.faults)),
-        }
+        let settings = reader.settings().expect("what is needed has a valid default, which a test proves");
+        (settings, reader.faults)
     }
 
     /// The defaults on the data directory `data`, with no file, flag or variable asked.
@@ -155,16 +159,15 @@ impl<'a> Reader<'a> {
         let mut reader =
             Self { flags, environment, file: BTreeMap::new(), file_path: PathBuf::new(), faults: Vec::new() };
         if let Some(path) = reader.optional(&CONFIG, value::path) {
-            match file::read(&path) {
-                Ok(values) => reader.file = values,
-                Err(faults) => reader.faults.extend(faults),
-            }
+            let (values, faults) = file::read(&path);
+            reader.file = values;
+            reader.faults.extend(faults);
             reader.file_path = path;
         }
         reader
     }
 
-    /// All settings; `None` where one has no valid value. Contradictions are in `faults`.
+    /// All settings; `None` where one has no valid default. Faults and contradictions are in `faults`.
     fn settings(&mut self) -> Option<Settings> {
         let listen = self.value(&LISTEN, value::address);
         let data = self.value(&DATA, value::path);
@@ -183,7 +186,7 @@ impl<'a> Reader<'a> {
         let region = self.value(&REGION, value::region);
         let account = self.value(&ACCOUNT, value::account);
         let strict = self.value(&STRICT, value::switch);
-        let s3 = self.s3(listen);
+        let s3 = self.s3(listen.filter(|_| self.are_sound(&[&LISTEN]))).unwrap_or(S3Choice::Dir);
         let create_buckets = self.value(&CREATE_BUCKETS, value::switch);
         let ca_bundle = self.variable("AWS_CA_BUNDLE", value::path);
         let delivery_memory = self.value(&DELIVERY_MEMORY, value::memory_within(MIB..=u64::MAX));
@@ -211,7 +214,7 @@ impl<'a> Reader<'a> {
             region: region?,
             account: account?,
             strict: strict?,
-            s3: s3?,
+            s3,
             create_buckets: create_buckets?,
             ca_bundle,
             delivery_memory: delivery_memory?,
@@ -238,23 +241,24 @@ impl<'a> Reader<'a> {
     /// Values that are valid alone and not together.
     fn contradictions(&mut self, settings: &Settings) {
         let Settings { max_record_bytes, max_body_bytes, body_memory, .. } = settings;
-        if max_record_bytes > max_body_bytes {
+        if max_record_bytes > max_body_bytes && self.are_sound(&[&MAX_RECORD_BYTES, &MAX_BODY_BYTES]) {
             let rule = format!("{max_record_bytes} bytes never fit a body of {MAX_BODY_BYTES} ({max_body_bytes})");
             self.contradiction(&MAX_RECORD_BYTES, rule);
         }
-        if max_body_bytes > body_memory {
+        if max_body_bytes > body_memory && self.are_sound(&[&MAX_BODY_BYTES, &BODY_MEMORY]) {
             let rule = format!("{max_body_bytes} bytes never fit into {BODY_MEMORY} ({body_memory})");
             self.contradiction(&MAX_BODY_BYTES, rule);
         }
         if let Some(streams) = &settings.streams
             && (*streams == settings.data || *streams == settings.data.join("streams"))
+            && self.are_sound(&[&STREAMS, &DATA])
         {
             self.contradiction(
                 &STREAMS,
                 format!("is where hydrant keeps its own state ({DATA}); choose another folder"),
             );
         }
-        if !settings.listen.ip().is_loopback() && !settings.insecure {
+        if !settings.listen.ip().is_loopback() && !settings.insecure && self.are_sound(&[&LISTEN, &INSECURE]) {
             let listen = settings.listen;
             let rule = format!(
                 "{listen} can be reached from other machines, and whoever reaches it may do everything, because there are \
@@ -267,19 +271,29 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether the values of `knobs` are those that were said, and not defaults in place of faults.
+    fn are_sound(&self, knobs: &[&Knob]) -> bool {
+        self.faults.iter().all(|fault| match &fault.origin {
+            Origin::Flag(at_fault) => knobs.iter().all(|knob| knob.key != at_fault.key),
+            Origin::Variable(name) => knobs.iter().all(|knob| knob.variable() != *name),
+            Origin::Key { key, .. } => knobs.iter().all(|knob| knob.key != key),
+            // It may have said anything.
+            Origin::File(_) => false,
+        })
+    }
+
     fn contradiction(&mut self, knob: &'static Knob, rule: String) {
         let origin = self.find(knob).map_or(Origin::Flag(knob), |(origin, _)| origin);
         self.faults.push(Fault { origin, rule });
     }
 
-    /// The value of a knob that has a default.
+    /// The value of a knob that has a default, which it is at where what was said has a fault.
     fn value<T>(&mut self, knob: &'static Knob, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let (origin, text) = match (self.find(knob), knob.default) {
-            (Some(found), _) => found,
-            (None, Default::Value(default)) => (Origin::Flag(knob), default.to_owned()),
-            (None, Default::Follows(_) | Default::Nothing) => return None,
-        };
-        self.parsed(origin, &text, parse)
+        let said = self.find(knob).and_then(|(origin, text)| self.parsed(origin, &text, &parse));
+        said.or_else(|| match knob.default {
+            Default::Value(default) => parse(default).ok(),
+            Default::Follows(_) | Default::Nothing => None,
+        })
     }
 
     /// The value of a knob that may be left out.

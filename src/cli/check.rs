@@ -27,30 +27,28 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) async fn run(self, context: &mut Context<'_>) -> Result<(), Error> {
-        let settings = match Settings::load(&self.flags.0, context.environment) {
-            Ok(settings) => settings,
-            Err(faults) => {
-                for fault in &faults.0 {
-                    context.out.line(fault)?;
-                }
-                // Which rules stream files must keep, and which destinations there are, is not known without settings.
-                let found = counted(faults.0.len() as u64, "fault");
-                return Err(Error::Failed(format!("{found} in the settings; stream files were not checked")));
-            }
-        };
-        context.out.line("settings: valid")?;
+        let (settings, in_settings) = Settings::inspect(&self.flags.0, context.environment);
+        for fault in &in_settings {
+            context.out.line(fault)?;
+        }
+        let are_valid = in_settings.is_empty();
+        if are_valid {
+            context.out.line("settings: valid")?;
+        }
         let folder = read(&self.files, &settings);
         for file in &folder.files {
             context.out.line(format_args!("{}: valid: {}", file.path.display(), file.definition.name))?;
         }
         let mut faults = folder.faults;
-        if self.reach {
+        if self.reach && are_valid {
             faults.extend(service::reach(&settings, &folder.files).await);
+        } else if self.reach {
+            context.out.note("destinations were not asked: which they are, valid settings say")?;
         }
         for fault in &faults {
             context.out.line(fault)?;
         }
-        match faults.len() as u64 {
+        match (in_settings.len() + faults.len()) as u64 {
             0 => Ok(()),
             some => Err(Error::Failed(format!("{} found", counted(some, "fault")))),
         }

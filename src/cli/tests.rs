@@ -102,7 +102,7 @@ async fn a_start_is_refused_with_exit_code_3_and_every_reason() {
     let environment = Environment::of([("HYDRANT_ACCOUNT", "1")]);
     let ran = run(&["serve", "--listen", "0.0.0.0:4573", "--region", "?"], &environment).await;
     assert_eq!(ran.code, 3);
-    assert_eq!(ran.notes.lines().count(), 3, "{}", ran.notes);
+    assert_eq!(ran.notes.lines().count(), 4, "{}", ran.notes);
     assert!(ran.notes.contains("HYDRANT_ACCOUNT: must be 12 digits"));
     let ran = run(&["serve", "--listen", "0.0.0.0:4573"], &Environment::of([])).await;
     assert_eq!(ran.code, 3);
@@ -200,8 +200,11 @@ async fn check_names_file_field_and_rule_of_every_fault() {
     assert!(faulty.results.contains("twice.json: DeliveryStreamName: good is defined in"), "{}", faulty.results);
     let named = run(&["check", &path("good.json"), &path("twice.json")], &none).await;
     assert_eq!((named.code, named.notes.as_str()), (1, "1 fault found\n"), "{}", named.results);
-    let settings = run(&["check", "--account", "1", &path("good.json")], &none).await;
-    assert_eq!(settings.code, 1);
-    assert_eq!(settings.results, "--account: must be 12 digits\n");
-    assert_eq!(settings.notes, "1 fault in the settings; stream files were not checked\n");
+    let both = run(&["check", "--account", "1", &path("good.json"), &path("bad.yaml"), "--reach"], &none).await;
+    assert_eq!(both.code, 1);
+    assert!(both.results.starts_with("--account: must be 12 digits\n"), "{}", both.results);
+    assert!(both.results.contains("good.json: valid: good\n"), "{}", both.results);
+    assert!(both.results.contains("bad.yaml: DeliveryStreamName: "), "{}", both.results);
+    assert!(both.notes.starts_with("destinations were not asked"), "{}", both.notes);
+    assert!(both.notes.ends_with(&format!("{} faults found\n", both.results.lines().count() - 1)), "{}", both.notes);
 }

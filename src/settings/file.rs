@@ -7,21 +7,16 @@ use std::path::Path;
 use super::fault::{Fault, Origin};
 use super::knob::{CONFIG, KNOBS};
 
-/// Reads `path` into the text of each value, by key.
-///
-/// # Errors
-/// Every fault: a file that cannot be read or parsed, keys that are no knobs, values that are tables or lists.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<&'static str, String>, Vec<Fault>> {
-    let whole = |rule: String| vec![Fault { origin: Origin::File(path.to_owned()), rule }];
-    let parse = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => toml_values,
-        Some("yaml" | "yml") => yaml_values,
-        _ => return Err(whole("must end in .toml, .yaml or .yml".to_owned())),
-    };
-    let text = fs::read_to_string(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+/// Reads `path` into the text of each value, by key, and every fault: a file that cannot be read or parsed, keys that are no
+/// knobs, values that are tables or lists.
+pub(super) fn read(path: &Path) -> (BTreeMap<&'static str, String>, Vec<Fault>) {
     let mut values = BTreeMap::new();
     let mut faults = Vec::new();
-    for (key, value) in parse(&text).map_err(whole)? {
+    let given = all_values(path).unwrap_or_else(|rule| {
+        faults.push(Fault { origin: Origin::File(path.to_owned()), rule });
+        Vec::new()
+    });
+    for (key, value) in given {
         let known = KNOBS.iter().find(|knob| knob.key == key && knob.key != CONFIG.key);
         match (known, value) {
             (Some(knob), Some(value)) => _ = values.insert(knob.key, value),
@@ -32,7 +27,17 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<&'static str, String>, Vec<Fa
             }
         }
     }
-    if faults.is_empty() { Ok(values) } else { Err(faults) }
+    (values, faults)
+}
+
+/// Everything that the file says, or what is wrong with it as a whole.
+fn all_values(path: &Path) -> Result<Values, String> {
+    let parse = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => toml_values,
+        Some("yaml" | "yml") => yaml_values,
+        _ => return Err("must end in .toml, .yaml or .yml".to_owned()),
+    };
+    parse(&fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?)
 }
 
 fn fault(path: &Path, key: String, rule: String) -> Fault {

@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<S3Choice, String> {
     match text {
         "aws" => Ok(S3Choice::Aws),
         "dir" => Ok(S3Choice::Dir),
-        url => endpoint(url).map(S3Choice::Endpoint),
+        url => endpoint(url, ", or aws, or dir").map(S3Choice::Endpoint),
     }
 }
 
@@ -34,7 +34,7 @@ pub(super) fn from_aws_variables(environment: &Environment, listen: Option<Socke
     for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
         let at = |rule| Fault { origin: Origin::Variable(name.to_owned()), rule };
         let Some(url) = environment.value(name).map_err(at)? else { continue };
-        let url = endpoint(&url).map_err(at)?;
+        let url = endpoint(&url, "; --s3-endpoint (a URL, aws or dir) wins over it").map_err(at)?;
         if !is_own(&url, listen, environment) {
             return Ok(S3Choice::Endpoint(url));
         }
@@ -57,8 +57,9 @@ pub(super) fn own_address_fault(
     is_own(url, listen, environment).then(|| Fault { origin, rule: OWN.to_owned() })
 }
 
-fn endpoint(text: &str) -> Result<String, String> {
-    let rule = || "must be a URL such as http://minio:9000, or aws, or dir".to_owned();
+/// Reads a URL; `or` ends the rule with what else can be said.
+fn endpoint(text: &str, or: &str) -> Result<String, String> {
+    let rule = || format!("must be a URL such as http://minio:9000{or}");
     let url = Url::parse(text).map_err(|_| rule())?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(rule());

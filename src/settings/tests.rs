@@ -200,6 +200,33 @@ fn settings_that_contradict_each_other_stop_the_start() {
 }
 
 #[test]
+fn a_fault_hides_no_other() {
+    let file = "region = \"Mars\"\ncolour = 1\nlisten = \"0.0.0.0:1\"\ndisk_budget = []\nstreams = \"hydrant-data\"";
+    let mut faults = with_file("hydrant.toml", file).unwrap_err();
+    faults.sort();
+    let starts = ["colour: is not", "disk_budget: must", "listen: 0.0.0.0:1 can", "region: must", "streams: is where"];
+    assert_eq!(faults.len(), starts.len(), "{faults:#?}");
+    for (fault, start) in faults.iter().zip(starts) {
+        assert!(fault.starts_with(&format!("hydrant.toml: {start}")), "{fault}");
+    }
+}
+
+#[test]
+fn what_has_a_fault_contradicts_nothing() {
+    for (key, value, other, text) in [
+        ("max_body_bytes", "much", "body_memory", "8MiB"),
+        ("insecure", "perhaps", "listen", "0.0.0.0:1"),
+        ("listen", "nowhere", "s3_endpoint", "http://127.0.0.1:4573"),
+        ("config", "/nowhere/h.toml", "listen", "0.0.0.0:1"),
+    ] {
+        let faults = with_flags(&[(key, value), (other, text)]).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        let given = Flags([(key, value.to_owned()), (other, text.to_owned())].into());
+        assert_eq!(Settings::inspect(&given, &Environment::of([])).1.len(), 1);
+    }
+}
+
+#[test]
 fn an_address_that_others_reach_is_refused_without_insecure() {
     for listen in ["0.0.0.0:4573", "[::]:4573", "192.168.1.5:80"] {
         let faults = with_flags(&[("listen", listen)]).unwrap_err();
@@ -273,6 +300,9 @@ fn hydrants_own_address_is_never_taken_for_s3() {
 fn an_endpoint_must_be_a_plain_http_url() {
     let rule = |url| with_flags(&[("s3_endpoint", url)]).unwrap_err().remove(0);
     assert_eq!(rule("s3://bucket"), "--s3-endpoint: must be a URL such as http://minio:9000, or aws, or dir");
+    let variable = load(&[], &Environment::of([("AWS_ENDPOINT_URL_S3", "garbage")])).unwrap_err();
+    let rule_of_variable = "must be a URL such as http://minio:9000; --s3-endpoint (a URL, aws or dir) wins over it";
+    assert_eq!(variable, [format!("AWS_ENDPOINT_URL_S3: {rule_of_variable}")]);
     assert!(rule("http://key:secret@minio").contains("must hold no credentials"));
     assert!(rule("http://minio/?x").contains("without ? and #"));
 }
