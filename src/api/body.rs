@@ -8,6 +8,7 @@
 mod encoding;
 mod room;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -303,8 +304,14 @@ impl<'a> Pace<'a> {
 }
 
 fn encoding_of(head: &Parts) -> Result<Option<Encoding>, BodyError> {
-    let Some(value) = head.headers.get(CONTENT_ENCODING) else { return Ok(None) };
-    let name = value.as_bytes().trim_ascii();
+    let mut values = head.headers.get_all(CONTENT_ENCODING).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let mut name = Cow::Borrowed(value.as_bytes().trim_ascii());
+    for further in values {
+        // Several are a list of what was applied one after the other; such a list is refused below.
+        name.to_mut().extend_from_slice(b", ");
+        name.to_mut().extend_from_slice(further.as_bytes());
+    }
     let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
     if name.is_empty() || is("identity") {
         Ok(None)
@@ -313,7 +320,7 @@ fn encoding_of(head: &Parts) -> Result<Option<Encoding>, BodyError> {
     } else if is("zstd") {
         Ok(Some(Encoding::Zstd))
     } else {
-        Err(BodyError::UnknownEncoding(shown(&String::from_utf8_lossy(name))))
+        Err(BodyError::UnknownEncoding(shown(&String::from_utf8_lossy(&name))))
     }
 }
 

@@ -147,9 +147,10 @@ impl Api {
     /// The answer, and the operation that it is counted under.
     async fn handle(&self, inbound: &mut Inbound) -> (&'static str, Answer) {
         // The path is only as long as a request line may be; owning it leaves the request free to be read from.
-        let path = inbound.head.uri.clone();
-        let Some(route) = Route::of(path.path()) else {
-            return (UNKNOWN, answer::problem(&routes::not_found(path.path())));
+        let uri = inbound.head.uri.clone();
+        let path = routes::decoded(uri.path());
+        let Some(route) = Route::of(&path) else {
+            return (UNKNOWN, answer::problem(&routes::not_found(&path)));
         };
         if let Err(problem) = route.check_method(&inbound.head.method) {
             return (route.operation(), answer::problem(&problem));

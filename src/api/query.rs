@@ -1,12 +1,15 @@
 //! Parameters behind the question mark.
 
+use std::borrow::Cow;
+
 use hyper::Uri;
+use percent_encoding::percent_decode_str;
 
 use super::error::{ErrorStatus, Problem, shown};
 
 /// The parameters of a request; each is known to its route.
 pub(super) struct Query<'a> {
-    pairs: Vec<(&'a str, &'a str)>,
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Query<'a> {
@@ -15,9 +18,10 @@ impl<'a> Query<'a> {
         let mut pairs = Vec::new();
         for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if !known.contains(&name) {
+            let [name, value] = [name, value].map(|text| percent_decode_str(text).decode_utf8_lossy());
+            if !known.contains(&&*name) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(bad(format!("parameter {} is not known; known: {known}", shown(name))));
+                return Err(bad(format!("parameter {} is not known; known: {known}", shown(&name))));
             }
             pairs.push((name, value));
         }
@@ -25,8 +29,8 @@ impl<'a> Query<'a> {
     }
 
     /// The value of a parameter; the last one counts.
-    pub(super) fn value(&self, name: &str) -> Option<&'a str> {
-        self.pairs.iter().rev().find(|(given, _)| *given == name).map(|(_, value)| *value)
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().rev().find(|(given, _)| given == name).map(|(_, value)| &**value)
     }
 
     /// The value of a parameter that is `true` or `false`.

@@ -1,6 +1,9 @@
 //! Which path is what.
 
+use std::borrow::Cow;
+
 use hyper::Method;
+use percent_encoding::percent_decode_str;
 
 use super::error::{ErrorStatus, Problem, shown};
 
@@ -77,6 +80,22 @@ impl<'a> Route<'a> {
         let problem = Problem::new(ErrorStatus::MethodNotAllowed, "method_not_allowed", message);
         Err(Problem { allow: Some(allow), ..problem })
     }
+}
+
+/// A path with what is percent-encoded decoded. A segment that would be another path then, or no text, stays as it is: nothing
+/// has such a name.
+pub(super) fn decoded(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let segments: Vec<Cow<'_, str>> = path
+        .split('/')
+        .map(|segment| match percent_decode_str(segment).decode_utf8() {
+            Ok(decoded) if !decoded.contains('/') => decoded,
+            _ => Cow::Borrowed(segment),
+        })
+        .collect();
+    Cow::Owned(segments.join("/"))
 }
 
 /// The operation's known name, where it is known.

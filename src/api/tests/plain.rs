@@ -113,6 +113,33 @@ async fn a_parameter_that_is_wrong_or_unknown_is_named() {
 }
 
 #[tokio::test]
+async fn percent_encoding_says_the_same() {
+    let world = World::new().await;
+    let mut wire = world.connect().await;
+    let path = "/streams/%63lick%73/records?newl%69ne=f%61lse";
+    assert_eq!(wire.post(path, "text/plain", b"a\n").await.status, 200);
+    assert_eq!(world.taken(), [[b"a".to_vec()]]);
+    for path in ["/streams/clicks%2Frecords", "/streams/%FF/records", "/streams/clicks%/records"] {
+        assert_eq!(wire.post(path, "text/plain", b"a\n").await.status, if path.contains("%2F") { 405 } else { 404 });
+    }
+    let (status, kind, ..) = wire.post("/streams/clicks/records?newline=%FF", "text/plain", b"a").await.problem();
+    assert_eq!((status, kind.as_str()), (400, "bad_parameter"));
+}
+
+#[tokio::test]
+async fn several_encodings_are_refused_and_not_taken_for_the_first() {
+    let world = World::new().await;
+    let mut wire = world.connect().await;
+    for second in ["gzip", "zstd", "identity"] {
+        let headers = [("Content-Type", NDJSON), ("Content-Encoding", "gzip"), ("Content-Encoding", second)];
+        let (status, kind, message, _) = wire.request("POST", PATH, &headers, &gzip(b"1\n")).await.problem();
+        assert_eq!((status, kind.as_str()), (415, "unsupported_encoding"));
+        assert!(message.contains(&format!("gzip, {second}")), "{message}");
+    }
+    assert!(world.taken().is_empty());
+}
+
+#[tokio::test]
 async fn compressed_bodies_are_read() {
     let world = World::new().await;
     let mut wire = world.connect().await;
