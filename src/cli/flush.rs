@@ -16,6 +16,9 @@ pub(super) struct Flush {
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "300",
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     wait: Option<u32>,
+    /// The seconds of `--wait SECONDS`: as a value of the option it would take the name in `--wait NAME`
+    #[arg(hide = true, requires = "wait", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    seconds: Option<u32>,
     #[command(flatten)]
     endpoint: Endpoint,
 }
@@ -23,7 +26,7 @@ pub(super) struct Flush {
 impl Flush {
     pub(super) async fn run(self, context: &mut Context<'_>) -> Result<(), Error> {
         let client = Client::new(&self.endpoint, context)?;
-        let Some(seconds) = self.wait else {
+        let Some(seconds) = self.seconds.or(self.wait) else {
             client.send(client.request(Method::POST, &["streams", &self.name, "flush"])?).await?;
             return context.out.line(format_args!("{}: what it holds is being delivered", self.name));
         };

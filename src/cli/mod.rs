@@ -36,8 +36,7 @@ pub use out::Out;
     about = "A self-hosted delivery service that speaks the Amazon Data Firehose API",
     after_help = EXAMPLES,
     arg_required_else_help = true,
-    max_term_width = 100,
-    disable_help_subcommand = true
+    max_term_width = 100
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -47,6 +47,7 @@ fn the_help_of_every_command_is_the_text_beside_the_code() {
     let mut command = Cli::command();
     command.build();
     let names = command.get_subcommands().map(|subcommand| subcommand.get_name().to_owned());
+    let names = names.filter(|name| name != "help");
     let names: Vec<String> = ["hydrant".to_owned()].into_iter().chain(names).collect();
     assert_eq!(names.len(), 10);
     for name in names {
@@ -72,6 +73,8 @@ fn wrong_usage_is_exit_code_2() {
         &["put", "clicks"][..],
         &["serve", "--lisen", "x"],
         &["flush", "clicks", "--wait=0"],
+        &["flush", "clicks", "--wait", "0"],
+        &["flush", "clicks", "5"],
         &["put", "clicks", "-", "--max-record-bytes", "11MiB"],
         &["demo", "now"],
         &[],
@@ -79,6 +82,13 @@ fn wrong_usage_is_exit_code_2() {
         let error = Cli::try_parse_from(["hydrant"].iter().chain(arguments)).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{arguments:?}");
     }
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let parse = |arguments: &[&str]| Cli::command().term_width(100).try_get_matches_from(arguments).unwrap_err();
+    let help = parse(&["hydrant", "help", "flush"]);
+    assert_eq!((help.exit_code(), help.to_string()), (0, parse(&["hydrant", "flush", "--help"]).to_string()));
 }
 
 #[test]
@@ -141,6 +151,10 @@ async fn flush_pause_and_resume_post_and_say_so() {
     let late = run_at(&server, &["flush", "a", "--wait=2"]).await;
     assert_eq!(late.code, 1);
     assert!(late.notes.starts_with("a is not delivered after 2 s"), "{}", late.notes);
+    for arguments in [&["flush", "a", "--wait", "2"][..], &["flush", "--wait=2", "a"]] {
+        assert_eq!(run_at(&server, arguments).await, late, "{arguments:?}");
+    }
+    assert_eq!(said(run_at(&server, &["flush", "--wait", "a"]).await), (0, "a: delivered\n".to_owned()));
     let paused = run_at(&server, &["pause", "a"]).await;
     assert_eq!(said(paused), (0, "a: paused; records wait until `hydrant resume a`\n".to_owned()));
     assert_eq!(said(run_at(&server, &["resume", "a"]).await), (0, "a: resumed\n".to_owned()));
@@ -150,6 +164,9 @@ async fn flush_pause_and_resume_post_and_say_so() {
             "/streams/a/flush",
             "/streams/a/flush?wait=300",
             "/streams/a/flush?wait=2",
+            "/streams/a/flush?wait=2",
+            "/streams/a/flush?wait=2",
+            "/streams/a/flush?wait=300",
             "/streams/a/pause",
             "/streams/a/resume"
         ]
