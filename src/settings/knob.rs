@@ -144,14 +144,14 @@ pub(super) static MODULES: Knob = Knob {
     value: Some("DIR"),
     default: Default::Follows("<data>/modules"),
     group: STREAM,
-    help: "Folder of the WASM modules that stand in for Lambda functions",
+    help: "Folder of the WASM modules that stand in for Lambda functions. Not used yet: streams with processors are refused",
 };
 pub(super) static SCHEMAS: Knob = Knob {
     key: "schemas",
     value: Some("DIR"),
     default: Default::Follows("<data>/schemas"),
     group: STREAM,
-    help: "Folder of the table definitions that stand in for Glue",
+    help: "Folder of the table definitions that stand in for Glue. Not used yet: streams that convert formats are refused",
 };
 pub(super) static REGION: Knob = Knob {
     key: "region",
