@@ -12,6 +12,7 @@ pub(super) struct Process {
     cpu_seconds: Counter,
     start_seconds: Gauge,
     resident_bytes: IntGauge,
+    virtual_bytes: IntGauge,
     open_fds: IntGauge,
     max_fds: IntGauge,
     threads: IntGauge,
@@ -26,14 +27,23 @@ impl Process {
             start_seconds: Gauge::new("process_start_time_seconds", "Start of the process since the Unix epoch.")
                 .expect("the name is valid"),
             resident_bytes: gauge("process_resident_memory_bytes", "Resident memory in bytes."),
+            virtual_bytes: gauge("process_virtual_memory_bytes", "Virtual memory in bytes."),
             open_fds: gauge("process_open_fds", "Open file descriptors."),
             max_fds: gauge("process_max_fds", "Most file descriptors that may be open."),
             threads: gauge("process_threads", "Threads of the process."),
         }
     }
 
-    fn collectors(&self) -> [&dyn Collector; 6] {
-        [&self.cpu_seconds, &self.start_seconds, &self.resident_bytes, &self.open_fds, &self.max_fds, &self.threads]
+    fn collectors(&self) -> [&dyn Collector; 7] {
+        [
+            &self.cpu_seconds,
+            &self.start_seconds,
+            &self.resident_bytes,
+            &self.virtual_bytes,
+            &self.open_fds,
+            &self.max_fds,
+            &self.threads,
+        ]
     }
 
     fn read(&self) -> procfs::ProcResult<()> {
@@ -46,6 +56,7 @@ impl Process {
         let booted = procfs::boot_time_secs()?;
         self.start_seconds.set(seconds(booted * ticks + stat.starttime, ticks));
         self.resident_bytes.set(i64::try_from(stat.rss_bytes().get()).unwrap_or(i64::MAX));
+        self.virtual_bytes.set(i64::try_from(stat.vsize).unwrap_or(i64::MAX));
         self.threads.set(stat.num_threads);
         self.open_fds.set(i64::try_from(process.fd_count()?).unwrap_or(i64::MAX));
         if let procfs::process::LimitValue::Value(most) = process.limits()?.max_open_files.soft_limit {

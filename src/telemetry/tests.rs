@@ -59,6 +59,7 @@ fn a_scrape_shows_what_was_counted_under_the_promised_names() {
     for name in [
         "process_cpu_seconds_total",
         "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
         "process_open_fds",
         "process_max_fds",
         "process_start_time_seconds",
