@@ -65,6 +65,12 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
+        let mut command = self.bare_command("serve");
+        command.args(["--listen", &self.listen]);
+        command
+    }
+
+    fn bare_command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hydrant"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
@@ -73,7 +79,7 @@ impl Setup {
             }
         }
         command
-            .args(["serve", "--listen", &self.listen, "--data"])
+            .args([subcommand, "--data"])
             .arg(&self.data)
             .args(&self.args)
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -228,6 +234,16 @@ impl Drop for Hydrant {
             self.check_log();
         }
     }
+}
+
+/// What `hydrant check` with the same settings, and with `args`, says on standard output, and its exit code.
+pub(crate) async fn checked(setup: &Setup, args: &[&str]) -> (i32, String) {
+    let mut command = setup.bare_command("check");
+    command.args(args);
+    // The S3 server may run on this thread.
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
+    let output = output.expect("the binary starts");
+    (output.status.code().expect("no signal"), String::from_utf8(output.stdout).expect("text"))
 }
 
 /// What a start that must be refused says, and its exit code.
