@@ -96,10 +96,20 @@ struct Inner {
     /// One change of the catalog at a time.
     changing: tokio::sync::Mutex<()>,
     recovering: AtomicBool,
-    /// Streams whose files cannot be read, as told to whoever asks.
-    damaged: Mutex<Vec<String>>,
+    /// Streams that could not be started, by what they claim. Their folders are left alone, and their names are not given away.
+    damaged: Mutex<Vec<Claim>>,
     tasks: TaskTracker,
     /// Cancelled when a task ended that must not, with its reason in `fatal`.
     failed: CancellationToken,
     fatal: Mutex<Option<Error>>,
+}
+
+/// The name that a stream holds that could not be started.
+#[derive(PartialEq, Eq)]
+enum Claim {
+    Name(String),
+    /// It cannot be read.
+    Unknown,
+    /// It was deleted, which gave its name free.
+    Nothing,
 }

@@ -79,8 +79,19 @@ impl State {
 pub struct Loaded {
     /// The streams that can be started, oldest first.
     pub streams: Vec<Stream>,
-    /// Why the others cannot.
-    pub damaged: Vec<StoreError>,
+    /// The others. They hold their names: a stream made in the place of one would part its records from their name.
+    pub damaged: Vec<SetAside>,
+}
+
+/// A stream whose folder was left alone.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct SetAside {
+    /// Its name, where that can still be read.
+    pub name: Option<String>,
+    /// Why it cannot be started.
+    #[source]
+    pub error: StoreError,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -105,7 +105,7 @@ impl Backend for Service {
     }
 
     fn not_ready(&self) -> Vec<String> {
-        let mut reasons = self.inner.damaged.lock().clone();
+        let mut reasons = Vec::new();
         if self.is_recovering() {
             reasons.push("recovery is running".into());
         }
@@ -222,6 +222,7 @@ impl Service {
     pub(super) fn levels(&self) -> Levels {
         Levels {
             streams: self.inner.streams.read().values().map(|running| running.levels()).collect(),
+            streams_damaged: self.inner.damaged.lock().len() as u64,
             delivery_memory_bytes: self.inner.shop.memory.used() as u64,
         }
     }

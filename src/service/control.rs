@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::running::Running;
-use super::{Error as ServiceError, Service};
+use super::{Claim, Error as ServiceError, Service};
 use crate::catalog::tags::{ListTags, Tag, Untag};
 use crate::catalog::{
     Applied, Definition, DeleteStream, DescribeStream, Error, ListStreams, OnDelete, Plan, State, Stream as Described,
@@ -47,6 +47,7 @@ impl Service {
         if old.as_ref().is_some_and(|old| !old.deleting.load(Ordering::Relaxed)) {
             return Err(Error::already_exists(&name, &self.inner.place.account));
         }
+        self.settled(&name)?;
         let id = StreamId(self.inner.clock.bits());
         let now_ms = self.inner.clock.wall_ms();
         let store = self.inner.store.clone();
@@ -54,6 +55,18 @@ impl Service {
         let running = self.start_stream(described).await.map_err(internal)?;
         if let Some(old) = self.inner.streams.write().insert(name, running) {
             self.inner.draining.lock().insert(old.id, old);
+        }
+        Ok(())
+    }
+
+    /// Whether a name that no stream at work has belongs to none that could not be started.
+    pub(super) fn settled(&self, name: &str) -> Result<(), Error> {
+        let (damaged, account) = (self.inner.damaged.lock(), &self.inner.place.account);
+        if damaged.iter().any(|claim| matches!(claim, Claim::Name(held) if held == name)) {
+            return Err(Error::set_aside(name, account));
+        }
+        if damaged.contains(&Claim::Unknown) {
+            return Err(Error::unknown_name(name, account));
         }
         Ok(())
     }

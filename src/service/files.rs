@@ -16,6 +16,14 @@ impl Service {
         }
         for file in folder.files {
             let path = file.path.clone();
+            let name = &file.definition.name;
+            if !self.inner.streams.read().contains_key(name)
+                && let Err(error) = self.settled(name)
+            {
+                // The file is not at fault, and one damaged stream holds up no other.
+                tracing::error!(file = %path.display(), %error, "a stream file was not applied");
+                continue;
+            }
             self.apply_file(file).await.map_err(|error| Error::Start(format!("{}: {error}", path.display())))?;
         }
         Ok(())

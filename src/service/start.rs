@@ -17,9 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use super::destinations::Objects;
 use super::metered::MeteredDisk;
-use super::{Error, Inner, Service};
+use super::{Claim, Error, Inner, Service};
 use crate::api;
-use crate::catalog::{Loaded, Place, Store};
+use crate::catalog::{Loaded, Place, SetAside, Store};
 use crate::clock::Clock;
 use crate::delivery::{self, MemoryBudget, Order, Shop, Workers};
 use crate::failpoint;
@@ -144,9 +144,14 @@ impl Service {
     /// Starts every stream of the catalog, then applies the stream files.
     async fn recover(&self) -> Result<(), Error> {
         let Loaded { streams, damaged } = self.inner.store.load()?;
-        for error in damaged {
-            tracing::error!(%error, "a stream is not started");
-            self.inner.damaged.lock().push(error.to_string());
+        for SetAside { name, error } in damaged {
+            tracing::error!(stream = name, %error, "a stream is not started");
+            if name.is_none() {
+                tracing::error!(
+                    "no stream can be created until that one is mended or moved away: it may have the same name"
+                );
+            }
+            self.inner.damaged.lock().push(name.map_or(Claim::Unknown, Claim::Name));
         }
         for described in streams {
             let deleting = described.state == crate::catalog::State::Deleting;
@@ -168,7 +173,7 @@ impl Service {
                 }
                 Err(error) => {
                     tracing::error!(stream = %name, %error, "a stream is not started");
-                    self.inner.damaged.lock().push(error.to_string());
+                    self.inner.damaged.lock().push(if deleting { Claim::Nothing } else { Claim::Name(name) });
                 }
             }
         }

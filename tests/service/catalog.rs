@@ -1,8 +1,8 @@
 //! Which streams there are: names, stream files, folders that cannot be read, and what `check` says of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::harness::{Hydrant, Setup, Stream, checked};
+use crate::harness::{Bucket, Hydrant, Setup, Stream, checked};
 use crate::server::Server;
 
 /// A data directory and a folder of stream files, delivering into the embedded directory.
@@ -71,4 +71,64 @@ async fn a_bucket_that_is_missing_is_named_and_is_no_fault_where_it_will_be_made
     let (code, said) = checked(&setup, &["--reach", "--create-buckets"]).await;
     assert_eq!(code, 0, "{said}");
     assert_eq!(names(server.root.path()), Vec::<String>::new(), "it is not made by asking");
+}
+
+/// The only stream's `stream.json`.
+fn stream_json(bench: &Bench) -> PathBuf {
+    let folders = names(&bench.data.path().join("streams"));
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    bench.data.path().join("streams").join(&folders[0]).join("stream.json")
+}
+
+#[tokio::test]
+async fn the_name_of_a_stream_of_a_later_format_is_not_given_away() {
+    let bench = Bench::new();
+    let hydrant = Hydrant::start(&bench.bare()).await;
+    hydrant.client.create(&Stream::new("n1")).await;
+    hydrant.client.put_lines("n1", "one\n").await;
+    hydrant.terminate().await;
+    let path = stream_json(&bench);
+    let good = std::fs::read_to_string(&path).expect("a file");
+    std::fs::write(&path, good.replace("\"format\": 1", "\"format\": 2")).expect("written");
+    let setup = bench.setup().expects("a stream is not started").expects("a stream file was not applied");
+    bench.write("n1.json", &Stream::new("n1"));
+    let hydrant = Hydrant::start(&setup).await;
+    let refusal = hydrant.client.call("CreateDeliveryStream", &Stream::new("n1").request()).await.expect_err("taken");
+    assert_eq!((refusal.status, refusal.code.as_str()), (400, "ResourceInUseException"));
+    assert!(refusal.message.contains("already exists and could not be started"), "{}", refusal.message);
+    hydrant.client.create(&Stream::new("other")).await;
+    // `start` waited for /ready: one damaged stream keeps no traffic from the others.
+    assert_eq!(hydrant.client.metric("hydrant_streams_damaged", &[]).await, 1);
+    hydrant.terminate().await;
+    std::fs::write(&path, good).expect("written");
+    let hydrant = Hydrant::start(&bench.setup()).await;
+    hydrant.client.flush("n1").await;
+    let bucket = Bucket::new(&bench.data.path().join("objects"), "bucket");
+    assert_eq!(bucket.only("n1/").bytes, b"one\n");
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn while_a_streams_name_cannot_be_read_none_is_created() {
+    let bench = Bench::new();
+    bench.write("s.json", &Stream::new("s"));
+    let hydrant = Hydrant::start(&bench.setup()).await;
+    hydrant.client.put_lines("s", "one\n").await;
+    hydrant.terminate().await;
+    let path = stream_json(&bench);
+    let good = std::fs::read(&path).expect("a file");
+    std::fs::write(&path, "garbage").expect("written");
+    let expected = ["a stream is not started", "no stream can be created until", "a stream file was not applied"];
+    let hydrant = Hydrant::start(&expected.into_iter().fold(bench.setup(), Setup::expects)).await;
+    let refusal = hydrant.client.call("CreateDeliveryStream", &Stream::new("t").request()).await.expect_err("refused");
+    assert_eq!(refusal.code, "ResourceInUseException");
+    assert!(refusal.message.contains("whose name cannot be read"), "{}", refusal.message);
+    hydrant.terminate().await;
+    assert_eq!(stream_json(&bench), path, "no second folder");
+    std::fs::write(&path, good).expect("written");
+    let hydrant = Hydrant::start(&bench.setup()).await;
+    hydrant.client.flush("s").await;
+    let bucket = Bucket::new(&bench.data.path().join("objects"), "bucket");
+    assert_eq!(bucket.only("s/").bytes, b"one\n");
+    hydrant.terminate().await;
 }
