@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hydrant_model::SinkSpec;
 use hydrant_model::constraint::Faults;
+use hydrant_model::{Rules, SinkSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::settings::beyond_aws;
 use super::{Error, Plan, Rulebook, Settings, form, tags};
 
 /// A delivery stream as somebody defined it, with AWS's defaults filled in.
@@ -93,6 +94,7 @@ impl Definition {
             let field = Some(field.to_owned());
             |error| Misfit { field, error }
         };
+        within_rules(&tags, rulebook.rules).map_err(at("Tags"))?;
         let (member, given) = destination_member(document).map_err(|error| Misfit { field: None, error })?;
         let stream_type = source(document, member).map_err(at("DeliveryStreamType"))?;
         encryption(document).map_err(at(ENCRYPTION))?;
@@ -132,6 +134,15 @@ impl Definition {
         self.settings().map_err(Error::InvalidArgument)?;
         // What delivery cannot read must not be stored; a version is not needed to find out.
         Plan::new(self, 0, rulebook).map(drop).map_err(Error::InvalidArgument)
+    }
+}
+
+/// Refuses settings among new tags that ask for more than the rules allow. What is stored already stays as it is.
+pub(super) fn within_rules(tags: &BTreeMap<String, String>, rules: Rules) -> Result<(), Error> {
+    let beyond = if rules == Rules::Strict { beyond_aws(tags) } else { Vec::new() };
+    match beyond.first() {
+        Some(fault) => Err(Error::InvalidArgument(format!("tag hydrant:{fault}"))),
+        None => Ok(()),
     }
 }
 

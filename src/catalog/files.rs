@@ -8,12 +8,13 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hydrant_model::Rules;
 use hydrant_model::constraint::Faults;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::settings::tags_of_block;
+use super::settings::{beyond_aws, tags_of_block};
 use super::{Definition, Rulebook, SettingFault, Settings, form, tags};
 
 pub use change::Change;
@@ -125,7 +126,7 @@ impl StreamFile {
         let (bare, block) = without_block(&document);
         form::constrain(&bare, rulebook, &mut faults);
         let form = faults.all().chain(faults.unknown()).map(|fault| at(Some(&fault.field), fault.rule.clone()));
-        let settings = settings_faults(&block).into_iter().map(|fault| {
+        let settings = settings_faults(&block, rulebook.rules).into_iter().map(|fault| {
             let field = if fault.setting.is_empty() { BLOCK.to_owned() } else { format!("{BLOCK}.{}", fault.setting) };
             at(Some(&field), fault.rule)
         });
@@ -157,9 +158,15 @@ fn all_tags(document: &Value) -> Result<BTreeMap<String, String>, String> {
     Ok(all)
 }
 
-fn settings_faults(block: &Value) -> Vec<SettingFault> {
-    let read = tags_of_block(block).and_then(|tags| Settings::from_tags(&tags.into_iter().collect()));
-    read.err().unwrap_or_default()
+fn settings_faults(block: &Value, rules: Rules) -> Vec<SettingFault> {
+    let tags: BTreeMap<_, _> = match tags_of_block(block) {
+        Ok(tags) => tags.into_iter().collect(),
+        Err(faults) => return faults,
+    };
+    match Settings::from_tags(&tags) {
+        Ok(_) if rules == Rules::Strict => beyond_aws(&tags),
+        read => read.err().unwrap_or_default(),
+    }
 }
 
 /// The document as AWS knows it, and what hydrant added.

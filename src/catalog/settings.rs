@@ -122,6 +122,23 @@ impl Settings {
     }
 }
 
+/// The settings among `tags` that ask for what AWS does not do: wider sizes and intervals, a deletion that delivers what waits,
+/// retries without end. `--strict` refuses them.
+pub(super) fn beyond_aws(tags: &BTreeMap<String, String>) -> Vec<SettingFault> {
+    let settings = tags.iter().filter_map(|(key, value)| Some((key.strip_prefix(TAG_PREFIX)?, value)));
+    let faults = settings.filter_map(|(setting, value)| {
+        let rule = match setting {
+            "BufferIntervalInSeconds" => whole(value, 0, AWS_SECONDS).err()?,
+            "BufferSizeInMBs" => whole(value, 1, AWS_MEBIBYTES).err()?,
+            "OnDelete" if value != "discard" => "must be discard".to_owned(),
+            "RetryForever" if value != "false" => "must be false".to_owned(),
+            _ => return None,
+        };
+        Some(SettingFault { setting: setting.to_owned(), rule: format!("{rule} under --strict") })
+    });
+    faults.collect()
+}
+
 /// The tags that say what the `Hydrant` block of a file says.
 ///
 /// # Errors
@@ -195,6 +212,9 @@ const MEBIBYTE: u64 = 1024 * 1024;
 /// A pebibyte: more than any disk, and far from overflow.
 const MOST_BUDGET_MEBIBYTES: u64 = 1024 * 1024 * 1024;
 const MOST_BUFFER_MEBIBYTES: u64 = 5120;
+/// Bounds of the API's `BufferingHints`.
+const AWS_MEBIBYTES: u64 = 128;
+const AWS_SECONDS: u64 = 900;
 const WEEK_SECONDS: u64 = 7 * 86_400;
 
 #[cfg(test)]
@@ -259,6 +279,31 @@ mod tests {
         let message = fault(&json!({"Gziplevel": 1, "OnDelete": "x"}));
         assert!(message.starts_with("Gziplevel: no such setting; there are Durability, "), "{message}");
         assert!(message.ends_with("OnDelete: must be drain or discard"), "{message}");
+    }
+
+    #[test]
+    fn what_aws_does_not_do_is_told_from_what_it_does() {
+        let beyond = |block: &Value| {
+            let tags = tags_of_block(block).expect("a mapping").into_iter().collect();
+            beyond_aws(&tags).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let within = json!({
+            "BufferSizeInMBs": 128, "BufferIntervalInSeconds": 0, "OnDelete": "discard", "RetryForever": false,
+            "GzipLevel": 9, "DiskBudgetInMBs": 7
+        });
+        assert_eq!(beyond(&within), Vec::<String>::new());
+        for (block, message) in [
+            (json!({"BufferSizeInMBs": 129}), "BufferSizeInMBs: must be a whole number from 1 to 128 under --strict"),
+            (json!({"BufferSizeInMBs": 0.5}), "BufferSizeInMBs: must be a whole number from 1 to 128 under --strict"),
+            (
+                json!({"BufferIntervalInSeconds": 901}),
+                "BufferIntervalInSeconds: must be a whole number from 0 to 900 under --strict",
+            ),
+            (json!({"OnDelete": "drain"}), "OnDelete: must be discard under --strict"),
+            (json!({"RetryForever": true}), "RetryForever: must be false under --strict"),
+        ] {
+            assert_eq!(beyond(&block), [message]);
+        }
     }
 
     #[test]

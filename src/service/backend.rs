@@ -32,7 +32,8 @@ impl PutTarget for Running {
     }
 
     fn refuses(&self) -> Option<Refused> {
-        self.deleting.load(Ordering::Relaxed).then_some(Refused::Deleting)
+        // A stream that is being created takes no more than one that is being deleted.
+        (self.deleting.load(Ordering::Relaxed) || self.is_creating()).then_some(Refused::Deleting)
     }
 
     async fn put(&self, records: Records) -> Result<Appended, PutError> {
@@ -175,7 +176,7 @@ impl Running {
         let account = self.log.account();
         StreamStatus {
             name: self.name.clone(),
-            status: described.state.name().to_owned(),
+            status: self.status_name().to_owned(),
             version: described.version,
             paused: self.handle.is_paused(),
             log_bytes: account.used(),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hydrant_model::StreamId;
+use hydrant_model::{Rules, StreamId};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::running::Running;
+use super::running::{CREATION, Running};
 use super::{Claim, Error as ServiceError, Service};
 use crate::catalog::tags::{ListTags, Tag, Untag};
 use crate::catalog::{
@@ -48,11 +48,13 @@ impl Service {
             return Err(Error::already_exists(&name, &self.inner.place.account));
         }
         self.settled(&name)?;
-        let id = StreamId(self.inner.clock.bits());
+        let (id, by_request) = (StreamId(self.inner.clock.bits()), applied.is_none());
         let now_ms = self.inner.clock.wall_ms();
         let store = self.inner.store.clone();
         let described = blocking(move || store.create(id, definition, applied, now_ms)).await?;
-        let running = self.start_stream(described).await.map_err(internal)?;
+        // A stream of a file is there when the service says that it is ready.
+        let creating = (by_request && self.is_strict()).then(|| self.inner.clock.now() + CREATION);
+        let running = self.start_stream(described, creating).await.map_err(internal)?;
         if let Some(old) = self.inner.streams.write().insert(name, running) {
             self.inner.draining.lock().insert(old.id, old);
         }
@@ -75,7 +77,10 @@ impl Service {
         let DeleteStream { name, force } = DeleteStream::from_request(request)?;
         let _changing = self.inner.changing.lock().await;
         let running = self.find(&name)?;
-        let discard = force || running.handle.stream.current().on_delete == OnDelete::Discard;
+        if running.is_creating() {
+            return Err(self.being(&name, "created"));
+        }
+        let discard = force || self.is_strict() || running.handle.stream.current().on_delete == OnDelete::Discard;
         if !running.deleting.swap(true, Ordering::Relaxed) {
             let (store, described) = (self.inner.store.clone(), running.described());
             let described = blocking(move || store.set_state(&described, State::Deleting)).await?;
@@ -109,7 +114,8 @@ impl Service {
 
     fn describe(&self, request: &Value) -> Result<Value, Error> {
         let DescribeStream { name } = DescribeStream::from_request(request)?;
-        describe(&self.find(&name)?.described(), &self.inner.place, &self.inner.rulebook)
+        let running = self.find(&name)?;
+        describe(&running.described(), running.status_name(), &self.inner.place, &self.inner.rulebook)
     }
 
     fn list(&self, request: &Value) -> Result<Value, Error> {
@@ -218,9 +224,20 @@ impl Service {
         let found = self.inner.streams.read().get(name).map(Arc::clone);
         let running = found.ok_or_else(|| missing(name, account))?;
         if running.deleting.load(Ordering::Relaxed) {
-            return Err(Error::ResourceInUse(format!("Firehose {name} under account {account} is being deleted.")));
+            return Err(self.being(name, "deleted"));
+        }
+        if running.is_creating() {
+            return Err(self.being(name, "created"));
         }
         Ok(running)
+    }
+
+    fn being(&self, name: &str, what: &str) -> Error {
+        Error::ResourceInUse(format!("Firehose {name} under account {} is being {what}.", self.inner.place.account))
+    }
+
+    fn is_strict(&self) -> bool {
+        self.inner.rulebook.rules == Rules::Strict
     }
 }
 

@@ -156,7 +156,7 @@ impl Service {
         for described in streams {
             let deleting = described.state == crate::catalog::State::Deleting;
             let name = described.definition.name.clone();
-            match self.start_stream(described).await {
+            match self.start_stream(described, None).await {
                 Ok(running) if deleting => {
                     let mut streams = self.inner.streams.write();
                     if let Some(other) = streams.get(&name).map(Arc::clone) {

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Bucket, Hydrant, Setup, Stream, checked};
+use serde_json::json;
+
+use crate::harness::{Bucket, Hydrant, Setup, Stream, checked, until};
 use crate::server::Server;
 
 /// A data directory and a folder of stream files, delivering into the embedded directory.
@@ -131,4 +133,41 @@ async fn while_a_streams_name_cannot_be_read_none_is_created() {
     let bucket = Bucket::new(&bench.data.path().join("objects"), "bucket");
     assert_eq!(bucket.only("s/").bytes, b"one\n");
     hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn strict_rules_are_awss_own() {
+    let bench = Bench::new();
+    let setup = bench.bare().flag("--strict");
+    let hydrant = Hydrant::start(&setup).await;
+    let client = &hydrant.client;
+    for (setting, value) in [("BufferSizeInMBs", "4000"), ("BufferIntervalInSeconds", "86400"), ("OnDelete", "drain")] {
+        let request = Stream::new("wide").setting(setting, value).request();
+        let refusal = client.call("CreateDeliveryStream", &request).await.expect_err("refused");
+        assert_eq!(refusal.code, "InvalidArgumentException");
+        assert!(refusal.message.contains(&format!("tag hydrant:{setting}: ")), "{}", refusal.message);
+    }
+    // Created over a moment, in which nothing can be done with it.
+    client.create(&Stream::new("s")).await;
+    assert_eq!(client.describe("s").await.expect("a stream")["DeliveryStreamStatus"], "CREATING");
+    assert_eq!(client.post("/streams/s/records", "text/plain", "early").await.0, 404);
+    let name = json!({ "DeliveryStreamName": "s" });
+    let refusal = client.call("DeleteDeliveryStream", &name).await.expect_err("not yet");
+    assert_eq!(refusal.code, "ResourceInUseException");
+    until("ACTIVE", async || {
+        (client.describe("s").await.expect("a stream")["DeliveryStreamStatus"] == "ACTIVE").then_some(())
+    })
+    .await;
+    let wide = json!({ "DeliveryStreamName": "s", "Tags": [{ "Key": "hydrant:RetryForever", "Value": "true" }] });
+    assert_eq!(client.call("TagDeliveryStream", &wide).await.expect_err("refused").code, "InvalidArgumentException");
+    // Deletion drops what waits.
+    client.put_lines("s", "one\n").await;
+    client.delete("s").await;
+    client.gone("s").await;
+    assert!(!bench.data.path().join("objects/bucket").exists(), "it was delivered");
+    hydrant.terminate().await;
+    bench.write("wide.json", &Stream::new("wide").setting("BufferSizeInMBs", "4000"));
+    let (code, said) = checked(&bench.setup().flag("--strict"), &[]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("Hydrant.BufferSizeInMBs: must be a whole number from 1 to 128 under --strict"), "{said}");
 }
