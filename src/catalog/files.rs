@@ -3,7 +3,7 @@
 //! A file describes what its author wants; the API may have changed the stream since. So a file is applied only when its
 //! content differs from what was last applied from it, and then only the members that differ ([`Change`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,8 @@ pub struct Folder {
     pub files: Vec<StreamFile>,
     /// Every fault of the others.
     pub faults: Vec<FileFault>,
+    /// Names of all stream files, with or without fault; `None` where the folder was not or could not be listed.
+    pub listed: Option<BTreeSet<String>>,
 }
 
 /// A stream file without fault.
@@ -49,6 +51,9 @@ pub struct Applied {
     pub hash: String,
     /// The content.
     pub document: Value,
+    /// The name of the file in its folder. Earlier versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// One fault of one stream file.
@@ -86,6 +91,7 @@ impl Folder {
                 return folder;
             }
         };
+        folder.listed = Some(paths.iter().map(|path| file_name(path)).collect());
         for path in paths {
             match StreamFile::read(&path, rulebook) {
                 Ok(file) => folder.add(file),
@@ -93,6 +99,37 @@ impl Folder {
             }
         }
         folder
+    }
+
+    /// Whether the file that was last applied to the stream `name` went away. One that is faulty now is still there.
+    pub fn lacks(&self, name: &str, applied: &Applied) -> bool {
+        let Some(listed) = &self.listed else { return false };
+        !self.describes(name) && applied.file.as_ref().map_or(self.faults.is_empty(), |file| !listed.contains(file))
+    }
+
+    /// The stream that `file` described when it was last applied, where it names another now and no other file took over. To go by
+    /// the new name alone would make a second stream and leave the first to nobody.
+    ///
+    /// `streams` are all that exist and are not being deleted, with what was applied to them.
+    pub fn former_name<'s>(
+        &self,
+        file: &StreamFile,
+        streams: impl IntoIterator<Item = (&'s str, Option<&'s Applied>)>,
+    ) -> Option<&'s str> {
+        let mut described = Vec::new();
+        for (name, applied) in streams {
+            if applied.is_some_and(|applied| applied.file.is_some() && applied.file == file.content.file) {
+                described.push(name);
+            }
+        }
+        if described.contains(&file.definition.name.as_str()) {
+            return None;
+        }
+        described.into_iter().find(|name| !self.describes(name))
+    }
+
+    fn describes(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.definition.name == name)
     }
 
     fn add(&mut self, file: StreamFile) {
@@ -138,7 +175,8 @@ impl StreamFile {
         let definition = Definition::build(&bare, tags, rulebook)
             .map_err(|misfit| vec![at(misfit.field.as_deref(), misfit.error.to_string())])?;
         let hash = hex::encode(Sha256::digest(canonical(&document)));
-        Ok(Self { path: path.to_owned(), definition, content: Applied { hash, document } })
+        let content = Applied { hash, document, file: Some(file_name(path)) };
+        Ok(Self { path: path.to_owned(), definition, content })
     }
 }
 
@@ -194,6 +232,10 @@ fn stream_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
     paths.sort_unstable();
     Ok(paths)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// A text that is the same for two values that differ only in the order of members.

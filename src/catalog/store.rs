@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <data>/streams/<id>/stream.json         {"format":1, "id", "name", "state", "created_ms", "updated_ms"?, "version",
-//!                                          "stream_type", "throughput_hint_mbs"?, "tags":{…}, "applied"?:{"hash","document"}}
+//!                                          "stream_type", "throughput_hint_mbs"?, "tags":{…}, "applied"?:{"hash","document","file"?}}
 //! <data>/streams/<id>/versions/<n>.json   {"format":1, "version":n, "created_ms", "destination":{"member","configuration"}}
 //! <data>/streams/<id>.removed/            a removal that did not finish; the next load ends it
 //! ```

@@ -85,6 +85,7 @@ impl Service {
             let (store, described) = (self.inner.store.clone(), running.described());
             let described = blocking(move || store.set_state(&described, State::Deleting)).await?;
             running.describe(described);
+            self.warn_of_remaining_file(&running);
         }
         running.log.close();
         if discard {

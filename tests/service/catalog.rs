@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::harness::{Bucket, Hydrant, Setup, Stream, checked, until};
+use crate::harness::{Bucket, Hydrant, Setup, Stream, checked, refused, until};
 use crate::server::Server;
 
 /// A data directory and a folder of stream files, delivering into the embedded directory.
@@ -170,4 +170,61 @@ async fn strict_rules_are_awss_own() {
     let (code, said) = checked(&bench.setup().flag("--strict"), &[]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("Hydrant.BufferSizeInMBs: must be a whole number from 1 to 128 under --strict"), "{said}");
+}
+
+#[tokio::test]
+async fn a_stream_file_that_names_another_stream_is_refused() {
+    let bench = Bench::new();
+    bench.write("s.json", &Stream::new("s"));
+    let hydrant = Hydrant::start(&bench.setup().expects("a stream file was not applied")).await;
+    bench.write("s.json", &Stream::new("renamed"));
+    hydrant.hang_up();
+    let reported = || std::future::ready(hydrant.log_text().contains("cannot change from s to renamed").then_some(()));
+    until("the report", reported).await;
+    assert!(hydrant.client.describe("renamed").await.is_none());
+    hydrant.terminate().await;
+    let (code, said) = refused(&bench.setup()).await;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("s.json: DeliveryStreamName: cannot change from s to renamed: "), "{said}");
+    // Another file takes over the first.
+    bench.write("t.json", &Stream::new("s"));
+    let hydrant = Hydrant::start(&bench.setup()).await;
+    assert!(hydrant.client.describe("s").await.is_some() && hydrant.client.describe("renamed").await.is_some());
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn a_stream_file_that_went_away_is_reported_at_a_start_and_a_faulty_one_is_not_gone() {
+    let bench = Bench::new();
+    bench.write("gone.json", &Stream::new("gone"));
+    bench.write("faulty.json", &Stream::new("faulty"));
+    let hydrant = Hydrant::start(&bench.setup()).await;
+    hydrant.terminate().await;
+    std::fs::remove_file(bench.files.path().join("gone.json")).expect("removed");
+    let setup = bench.setup().expects("its stream file went away").expects("a stream file was not applied");
+    let hydrant = Hydrant::start(&setup).await;
+    let reports = |stream: &str| {
+        let log = hydrant.log_text();
+        log.lines().filter(|line| line.contains("its stream file went away") && line.ends_with(stream)).count()
+    };
+    assert_eq!((reports("stream=gone"), reports("stream=faulty")), (1, 0));
+    std::fs::write(bench.files.path().join("faulty.json"), "{").expect("written");
+    hydrant.hang_up();
+    until("the second report", || std::future::ready((reports("stream=gone") == 2).then_some(()))).await;
+    assert_eq!(reports("stream=faulty"), 0);
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn a_deleted_stream_whose_file_remains_comes_back_and_says_so() {
+    let bench = Bench::new();
+    bench.write("s.json", &Stream::new("s"));
+    let hydrant = Hydrant::start(&bench.setup().expects("is created again at the next start or reload")).await;
+    hydrant.client.delete("s").await;
+    hydrant.client.gone("s").await;
+    assert!(hydrant.log_text().contains("is created again at the next start or reload"), "{}", hydrant.log_text());
+    hydrant.terminate().await;
+    let hydrant = Hydrant::start(&bench.setup()).await;
+    assert!(hydrant.client.describe("s").await.is_some());
+    hydrant.terminate().await;
 }

@@ -42,7 +42,11 @@ fn a_stream_survives_reopening_with_everything_it_had() {
     let mut full = definition("orders");
     full.tags.insert("team".to_owned(), "größe".to_owned());
     full.throughput_hint_mbs = Some(3);
-    let applied = Applied { hash: "00ff".to_owned(), document: json!({"Prefix": "größe/", "n": 1.5}) };
+    let applied = Applied {
+        hash: "00ff".to_owned(),
+        document: json!({"Prefix": "größe/", "n": 1.5}),
+        file: Some("größe.yaml".to_owned()),
+    };
     let made = open(&data).create(A, full, Some(applied), 1000).expect("created");
     assert_eq!(open(&data).load().expect("loads").streams, [made]);
 }

@@ -260,7 +260,9 @@ pub(crate) async fn refused(setup: &Setup) -> (i32, String) {
         }
         tokio::time::sleep(POLL).await;
     };
-    let mut text = String::new();
+    let (mut text, mut first_line) = (String::new(), String::new());
+    child.stdout.take().expect("a pipe").read_to_string(&mut first_line).expect("text");
+    assert_eq!(first_line, "", "nobody may be told an address");
     child.stderr.take().expect("a pipe").read_to_string(&mut text).expect("text");
     (status.code().expect("no signal"), text)
 }
