@@ -50,7 +50,7 @@ pub enum Error {
     #[error("{0}")]
     Start(String),
     /// The data directory cannot be used.
-    #[error("{doing} {path}: {source}")]
+    #[error("{doing} {}", path.display())]
     Data {
         /// What was being done.
         doing: &'static str,

@@ -84,13 +84,11 @@ pub struct Loaded {
 }
 
 /// A stream whose folder was left alone.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+#[derive(Debug)]
 pub struct SetAside {
     /// Its name, where that can still be read.
     pub name: Option<String>,
     /// Why it cannot be started.
-    #[source]
     pub error: StoreError,
 }
 

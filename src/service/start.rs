@@ -159,7 +159,7 @@ impl Service {
     async fn recover(&self, loaded: Loaded, folder: Folder) -> Result<(), Error> {
         let Loaded { streams, damaged } = loaded;
         for SetAside { name, error } in damaged {
-            tracing::error!(stream = name, %error, "a stream is not started");
+            tracing::error!(stream = name, error = with_causes(&error), "a stream is not started");
             if name.is_none() {
                 tracing::error!(
                     "no stream can be created until that one is mended or moved away: it may have the same name"
@@ -186,7 +186,7 @@ impl Service {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(stream = %name, %error, "a stream is not started");
+                    tracing::error!(stream = %name, error = with_causes(&error), "a stream is not started");
                     self.inner.damaged.lock().push(if deleting { Claim::Nothing } else { Claim::Name(name) });
                 }
             }
@@ -242,6 +242,12 @@ fn lock(data: &Path) -> Result<File, Error> {
     let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(data_error("writing", &path))?;
     Ok(file)
+}
+
+/// An error with everything behind it, for the log.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn data_error(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {

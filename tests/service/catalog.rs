@@ -75,6 +75,15 @@ async fn a_bucket_that_is_missing_is_named_and_is_no_fault_where_it_will_be_made
     assert_eq!(names(server.root.path()), Vec::<String>::new(), "it is not made by asking");
 }
 
+#[tokio::test]
+async fn a_data_directory_that_is_a_file_is_told_once() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let (code, said) = refused(&Setup::new(file.path())).await;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains(&file.path().display().to_string()), "{said}");
+    assert_eq!(said.matches("os error").count(), 1, "{said}");
+}
+
 /// The only stream's `stream.json`.
 fn stream_json(bench: &Bench) -> PathBuf {
     let folders = names(&bench.data.path().join("streams"));

@@ -27,7 +27,7 @@ fn names(loaded: &Loaded) -> Vec<&str> {
 
 fn only_fault(loaded: &Loaded) -> String {
     assert_eq!(loaded.damaged.len(), 1, "{:?}", loaded.damaged);
-    loaded.damaged.iter().map(ToString::to_string).collect()
+    loaded.damaged.iter().map(|set_aside| set_aside.error.to_string()).collect()
 }
 
 fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
@@ -156,7 +156,7 @@ fn the_name_of_a_stream_that_cannot_be_read_is_known_where_its_file_still_says_i
         damage(&store.folder(A).join(file));
         let loaded = store.load().expect("loads");
         assert_eq!(loaded.damaged.len(), 1);
-        assert_eq!(loaded.damaged[0].name.as_deref(), name, "{}", loaded.damaged[0]);
+        assert_eq!(loaded.damaged[0].name.as_deref(), name, "{}", loaded.damaged[0].error);
     }
 }
 
