@@ -5,6 +5,7 @@
 //! | `start` | data directory, lock, what the streams share; recovery; the stop |
 //! | `running` | one stream at work: its log, its road, what is put to it |
 //! | `control` | the control plane: create, describe, list, update, tag, delete |
+//! | `draining` | deleted streams until they are gone |
 //! | `files` | stream files, at the start and again on a reload |
 //! | `destinations` | sinks for plans |
 //! | `watch` | free space, the pool, the metrics that are read when somebody asks |
@@ -14,6 +15,7 @@
 mod backend;
 mod control;
 mod destinations;
+mod draining;
 mod files;
 mod metered;
 mod reach;

@@ -10,6 +10,7 @@
 //! | `GzipLevel` | 1 to 9 | CPU against bytes |
 //! | `GzipMembers` | `one`, `many` | `many` is faster; some readers stop after the first member |
 //! | `OnDelete` | `drain`, `discard` | whether a deleted stream still delivers what it holds |
+//! | `DrainDeadlineInSeconds` | 0 to 31,536,000 | how long a deleted stream tries to deliver what it holds before it drops it |
 //! | `RetryForever` | `true`, `false` | a dead destination holds its records instead of giving them to the error output |
 
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub gzip_members: GzipMembers,
     /// What becomes of waiting records when the stream is deleted.
     pub on_delete: OnDelete,
+    /// How long a deleted stream drains before it drops the rest.
+    pub drain_deadline: Option<Duration>,
     /// Whether retry durations of the destination are ignored.
     pub retry_forever: bool,
 }
@@ -114,6 +117,9 @@ impl Settings {
             }
             "OnDelete" => {
                 self.on_delete = choice(value, &[("drain", OnDelete::Drain), ("discard", OnDelete::Discard)])?;
+            }
+            "DrainDeadlineInSeconds" => {
+                self.drain_deadline = Some(Duration::from_secs(whole(value, 0, YEAR_SECONDS)?));
             }
             "RetryForever" => self.retry_forever = choice(value, &[("true", true), ("false", false)])?,
             _ => return Err(format!("no such setting; there are {}", NAMES.join(", "))),
@@ -197,7 +203,7 @@ fn thousandths(value: &str, min_thousandths: u64, max: u64) -> Result<u64, Strin
 /// What the key of a tag begins with that is a setting.
 pub(super) const TAG_PREFIX: &str = "hydrant:";
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "Durability",
     "DiskBudgetInMBs",
     "BufferIntervalInSeconds",
@@ -205,6 +211,7 @@ const NAMES: [&str; 8] = [
     "GzipLevel",
     "GzipMembers",
     "OnDelete",
+    "DrainDeadlineInSeconds",
     "RetryForever",
 ];
 
@@ -216,6 +223,7 @@ const MOST_BUFFER_MEBIBYTES: u64 = 5120;
 const AWS_MEBIBYTES: u64 = 128;
 const AWS_SECONDS: u64 = 900;
 const WEEK_SECONDS: u64 = 7 * 86_400;
+const YEAR_SECONDS: u64 = 365 * 86_400;
 
 #[cfg(test)]
 mod tests {
@@ -241,11 +249,12 @@ mod tests {
             gzip_level: Some(6),
             gzip_members: GzipMembers::Many,
             on_delete: OnDelete::Discard,
+            drain_deadline: Some(Duration::from_hours(1)),
             retry_forever: true,
         };
         let block = json!({
             "Durability": "os", "DiskBudgetInMBs": 10, "BufferIntervalInSeconds": 0.25, "BufferSizeInMBs": 0.5,
-            "GzipLevel": 6, "GzipMembers": "many", "OnDelete": "discard", "RetryForever": true
+            "GzipLevel": 6, "GzipMembers": "many", "OnDelete": "discard", "DrainDeadlineInSeconds": 3600, "RetryForever": true
         });
         assert_eq!(of_block(&block), Ok(expected));
         assert_eq!(of_block(&json!({"GzipLevel": null})), Ok(Settings::default()));
@@ -271,6 +280,10 @@ mod tests {
             (json!({"GzipLevel": 10}), "GzipLevel: must be a whole number from 1 to 9"),
             (json!({"GzipMembers": ["one"]}), "GzipMembers: must be a single value"),
             (json!({"OnDelete": "keep"}), "OnDelete: must be drain or discard"),
+            (
+                json!({"DrainDeadlineInSeconds": 31_536_001}),
+                "DrainDeadlineInSeconds: must be a whole number from 0 to 31536000",
+            ),
             (json!({"RetryForever": "yes"}), "RetryForever: must be true or false"),
             (json!([]), ": must be a mapping of settings"),
         ] {

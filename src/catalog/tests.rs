@@ -121,6 +121,7 @@ fn stream(definition: Definition) -> Stream {
         state: State::Active,
         created_ms: 1_700_000_000_123,
         updated_ms: None,
+        deleted_ms: None,
         version: 1,
         definition,
         applied: None,

@@ -9,6 +9,7 @@ use hydrant_model::Offset;
 use serde_json::Value;
 
 use super::Service;
+use super::draining::by_name;
 use super::running::Running;
 use crate::api::backend::{
     Appended, CursorStatus, Flushed, LastError, OrderError, PutError, PutTarget, Refused, StreamStatus,
@@ -75,9 +76,7 @@ impl Backend for Service {
     }
 
     fn statuses(&self) -> Vec<StreamStatus> {
-        let mut running: Vec<_> = self.inner.streams.read().values().map(Arc::clone).collect();
-        running.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        running.iter().map(|running| running.status()).collect()
+        self.everyone().iter().map(|running| running.status()).collect()
     }
 
     fn status(&self, name: &str) -> Option<StreamStatus> {
@@ -168,7 +167,7 @@ impl Running {
         self.log.arrived(from).map_or(Duration::ZERO, |arrived| now - arrived)
     }
 
-    fn status(&self) -> StreamStatus {
+    pub(super) fn status(&self) -> StreamStatus {
         let described = self.described();
         let waiting = self.waiting();
         let reading = self.handle.stream.board.read();
@@ -176,6 +175,7 @@ impl Running {
         let account = self.log.account();
         StreamStatus {
             name: self.name.clone(),
+            id: self.id.to_string(),
             status: self.status_name().to_owned(),
             version: described.version,
             paused: self.handle.is_paused(),
@@ -222,7 +222,7 @@ impl Service {
     /// A reading for whoever scrapes.
     pub(super) fn levels(&self) -> Levels {
         Levels {
-            streams: self.inner.streams.read().values().map(|running| running.levels()).collect(),
+            streams: by_name(self.everyone().iter().map(|running| running.levels())),
             streams_damaged: self.inner.damaged.lock().len() as u64,
             delivery_memory_bytes: self.inner.shop.memory.used() as u64,
         }

@@ -11,7 +11,7 @@ use super::running::{CREATION, Running};
 use super::{Claim, Error as ServiceError, Service};
 use crate::catalog::tags::{ListTags, Tag, Untag};
 use crate::catalog::{
-    Applied, Definition, DeleteStream, DescribeStream, Error, ListStreams, OnDelete, Plan, State, Stream as Described,
+    Applied, Definition, DeleteStream, DescribeStream, Error, ListStreams, OnDelete, Plan, Stream as Described,
     UpdateDestination, describe,
 };
 use crate::delivery::Order;
@@ -51,10 +51,20 @@ impl Service {
         let (id, by_request) = (StreamId(self.inner.clock.bits()), applied.is_none());
         let now_ms = self.inner.clock.wall_ms();
         let store = self.inner.store.clone();
-        let described = blocking(move || store.create(id, definition, applied, now_ms)).await?;
+        let created = blocking(move || store.create(id, definition, applied, now_ms)).await;
         // A stream of a file is there when the service says that it is ready.
         let creating = (by_request && self.is_strict()).then(|| self.inner.clock.now() + CREATION);
-        let running = self.start_stream(described, creating).await.map_err(internal)?;
+        let started = match created {
+            Ok(described) => self.start_stream(described, creating).await.map_err(internal),
+            Err(error) => Err(error),
+        };
+        let running = match started {
+            Ok(running) => running,
+            Err(error) => {
+                self.undo_creation(&name, id).await;
+                return Err(error);
+            }
+        };
         if let Some(old) = self.inner.streams.write().insert(name, running) {
             self.inner.draining.lock().insert(old.id, old);
         }
@@ -81,11 +91,18 @@ impl Service {
             return Err(self.being(&name, "created"));
         }
         let discard = force || self.is_strict() || running.handle.stream.current().on_delete == OnDelete::Discard;
-        if !running.deleting.swap(true, Ordering::Relaxed) {
+        if !running.deleting.load(Ordering::Relaxed) {
             let (store, described) = (self.inner.store.clone(), running.described());
-            let described = blocking(move || store.set_state(&described, State::Deleting)).await?;
+            let now_ms = self.inner.clock.wall_ms();
+            let described = blocking(move || store.begin_deletion(&described, now_ms)).await?;
             running.describe(described);
+            // Behind the write: a deletion that was not stored did not happen.
+            running.deleting.store(true, Ordering::Relaxed);
+            running.limit_draining();
             self.warn_of_remaining_file(&running);
+        }
+        if force {
+            self.drop_namesakes(&running).await;
         }
         running.log.close();
         if discard {
@@ -96,6 +113,14 @@ impl Service {
         Ok(json!({}))
     }
 
+    /// Nothing was acknowledged in a stream that was never answered for: its folder must not hold its name at the next start.
+    async fn undo_creation(&self, name: &str, id: StreamId) {
+        let store = self.inner.store.clone();
+        if let Err(error) = blocking(move || store.remove(id)).await {
+            tracing::error!(stream = name, folder = %id, %error, "what a failed creation left could not be removed");
+        }
+    }
+
     /// A deleted stream has nothing left to deliver: its files go, and its name is free.
     pub(super) async fn gone(&self, running: &Arc<Running>) {
         let _changing = self.inner.changing.lock().await;
@@ -104,12 +129,7 @@ impl Service {
         if let Err(error) = blocking(move || store.remove(id)).await {
             tracing::error!(stream = %running.name, %error, "the files of a deleted stream stay until the next start");
         }
-        self.inner.draining.lock().remove(&running.id);
-        let mut streams = self.inner.streams.write();
-        if streams.get(&running.name).is_some_and(|now| now.id == running.id) {
-            streams.remove(&running.name);
-            self.inner.telemetry.forget_stream(&running.name);
-        }
+        self.forget(running);
         tracing::info!(stream = %running.name, "deleted");
     }
 

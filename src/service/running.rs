@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hydrant_model::StreamId;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
 use super::{Error, Inner, Service};
@@ -25,6 +25,8 @@ pub(super) struct Running {
     pub(super) handle: Handle,
     pub(super) metrics: StreamMetrics,
     pub(super) deleting: AtomicBool,
+    /// When what is left of a deleted stream is dropped; nothing once that was ordered.
+    pub(super) drain_until: Mutex<Option<Instant>>,
     /// When it begins to take records, where it was just made and AWS's rules hold.
     pub(super) active_from: Option<Instant>,
     described: RwLock<Described>,
@@ -92,12 +94,14 @@ impl Service {
             handle,
             metrics: self.inner.telemetry.for_stream(&name),
             deleting: AtomicBool::new(described.state == crate::catalog::State::Deleting),
+            drain_until: Mutex::default(),
             name,
             active_from,
             described: RwLock::new(described),
         });
         self.walk(road, Arc::clone(&running));
         if running.deleting.load(Ordering::Relaxed) {
+            running.limit_draining();
             let discard = running.handle.stream.current().on_delete == crate::catalog::OnDelete::Discard;
             running.handle.order(if discard { Order::Discard } else { Order::Drain }).await;
         }

@@ -199,8 +199,7 @@ impl Service {
 
     /// Ends every road within `limit`, then closes the ledgers and the logs.
     async fn finish(&self, limit: Duration) {
-        let mut running: Vec<_> = self.inner.streams.read().values().map(Arc::clone).collect();
-        running.extend(self.inner.draining.lock().values().map(Arc::clone));
+        let running = self.everyone();
         for stream in &running {
             stream.log.close();
             stream.handle.order(Order::Stop).await;

@@ -237,3 +237,129 @@ async fn a_deleted_stream_whose_file_remains_comes_back_and_says_so() {
     assert!(hydrant.client.describe("s").await.is_some());
     hydrant.terminate().await;
 }
+
+/// What `GET /streams` says of each stream: name, status, records that wait.
+async fn listed(hydrant: &Hydrant) -> Vec<(String, String, u64)> {
+    let (_, body) = hydrant.client.get("/streams").await;
+    let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let streams = body["streams"].as_array().expect("a list").iter();
+    let waiting = |stream: &serde_json::Value| stream["cursors"][0]["waitingRecords"].as_u64().expect("a number");
+    streams.map(|stream| (text(&stream["name"]), text(&stream["status"]), waiting(stream))).collect()
+}
+
+#[tokio::test]
+async fn a_stream_that_drains_behind_its_successor_is_seen_and_can_be_forced() {
+    let bench = Bench::new();
+    let server = Server::start();
+    let setup = bench.bare().s3(&server.url).expects("an object was not delivered");
+    let hydrant = Hydrant::start(&setup).await;
+    let client = &hydrant.client;
+    for lines in ["1\n", "2\n2\n"] {
+        client.create(&Stream::new("s")).await;
+        client.put_lines("s", lines).await;
+        client.delete("s").await;
+    }
+    client.create(&Stream::new("s")).await;
+    client.put_lines("s", "3\n3\n3\n").await;
+    let entry = |status: &str, waiting| ("s".to_owned(), status.to_owned(), waiting);
+    let mut streams = listed(&hydrant).await;
+    assert_eq!(streams.remove(0), entry("ACTIVE", 3));
+    streams.sort_unstable();
+    assert_eq!(streams, [entry("DELETING", 1), entry("DELETING", 2)]);
+    assert_eq!(client.metric("hydrant_waiting_bytes", &["stream=\"s\""]).await, 12, "all of them");
+    // The name goes back to those that still drain.
+    let deletion = json!({ "DeliveryStreamName": "s", "AllowForceDelete": true });
+    client.call("DeleteDeliveryStream", &deletion).await.expect("deleted");
+    until("all are gone", async || listed(&hydrant).await.is_empty().then_some(())).await;
+    assert_eq!(names(&bench.data.path().join("streams")), Vec::<String>::new());
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn the_name_of_a_stream_that_is_gone_goes_back_to_one_that_still_drains() {
+    let bench = Bench::new();
+    let server = Server::start();
+    let hydrant = Hydrant::start(&bench.bare().s3(&server.url).expects("an object was not delivered")).await;
+    let client = &hydrant.client;
+    client.create(&Stream::new("s")).await;
+    client.put_lines("s", "1\n").await;
+    client.delete("s").await;
+    client.create(&Stream::new("s").setting("OnDelete", "discard")).await;
+    client.delete("s").await;
+    until("the first is seen again", async || (listed(&hydrant).await.len() == 1).then_some(())).await;
+    assert_eq!(client.status("s").await["cursors"][0]["waitingRecords"], 1);
+    assert_eq!(client.describe("s").await.expect("a stream")["DeliveryStreamStatus"], "DELETING");
+    server.make_bucket("bucket");
+    client.gone("s").await;
+    assert_eq!(Bucket::new(server.root.path(), "bucket").only("s/").bytes, b"1\n");
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn a_deleted_stream_that_cannot_drain_ends_at_its_deadline_and_says_what_it_drops() {
+    let bench = Bench::new();
+    let server = Server::start();
+    let setup = bench.bare().s3(&server.url).expects("an object was not delivered").expects("before its deadline");
+    let hydrant = Hydrant::start(&setup).await;
+    let client = &hydrant.client;
+    client.create(&Stream::new("s").setting("DrainDeadlineInSeconds", 0)).await;
+    client.create(&Stream::new("patient")).await;
+    for name in ["s", "patient"] {
+        client.put_lines(name, "1\n").await;
+        client.delete(name).await;
+    }
+    client.gone("s").await;
+    let log = hydrant.log_text();
+    let dropped = log.lines().find(|line| line.contains("before its deadline and drops it")).expect("a warning");
+    assert!(dropped.contains("stream=s ") && dropped.contains("records=1 "), "{dropped}");
+    assert_eq!(listed(&hydrant).await, [("patient".to_owned(), "DELETING".to_owned(), 1)]);
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_could_not_be_stored_did_not_happen() {
+    let bench = Bench::new();
+    let hydrant = Hydrant::start(&bench.bare().expects("a request failed")).await;
+    let client = &hydrant.client;
+    client.create(&Stream::new("s")).await;
+    // In the way of the temporary file.
+    let in_the_way = stream_json(&bench).with_file_name("stream.json.new");
+    std::fs::create_dir(&in_the_way).expect("made");
+    let name = json!({ "DeliveryStreamName": "s" });
+    assert_eq!(client.call("DeleteDeliveryStream", &name).await.expect_err("not stored").status, 500);
+    assert_eq!(client.describe("s").await.expect("a stream")["DeliveryStreamStatus"], "ACTIVE");
+    client.put_lines("s", "one\n").await;
+    std::fs::remove_dir(&in_the_way).expect("removed");
+    client.delete("s").await;
+    client.gone("s").await;
+    let bucket = Bucket::new(&bench.data.path().join("objects"), "bucket");
+    assert_eq!(bucket.only("s/").bytes, b"one\n");
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn a_creation_that_failed_leaves_no_folder() {
+    let bench = Bench::new();
+    let hydrant =
+        Hydrant::start(&bench.bare().expects("a request failed").expects("what a failed creation left")).await;
+    let streams = bench.data.path().join("streams");
+    let mut failures = 0;
+    // Fewer open files than a creation takes, at each of its steps.
+    for spare in 0..20 {
+        hydrant.client.describe("s").await;
+        hydrant.spare_files(spare);
+        let created = hydrant.client.call("CreateDeliveryStream", &Stream::new("s").request()).await;
+        hydrant.limit_files(1024);
+        if created.is_ok() {
+            break;
+        }
+        failures += 1;
+        // One whose removal failed too is removed at the next start.
+        let left: Vec<_> = names(&streams).into_iter().filter(|name| !name.ends_with(".removed")).collect();
+        assert_eq!(left, Vec::<String>::new(), "with {spare} files");
+    }
+    assert!((1..20).contains(&failures), "{failures}");
+    hydrant.client.put_lines("s", "one\n").await;
+    hydrant.terminate().await;
+}

@@ -84,6 +84,7 @@ impl Store {
             state: json.state,
             created_ms: json.created_ms,
             updated_ms: json.updated_ms,
+            deleted_ms: json.deleted_ms,
             version: json.version,
             definition: Definition {
                 name: json.name,

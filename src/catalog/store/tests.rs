@@ -64,7 +64,7 @@ fn versions_states_and_tags_survive_reopening() {
     changed.destination.configuration["Prefix"] = json!("not by tagging/");
     let a = store.retag(&a, changed, None).expect("tagged");
     assert_eq!((a.version, a.updated_ms), (2, Some(5000)));
-    let b = store.set_state(b, State::Deleting).expect("deleting");
+    let b = store.begin_deletion(b, 7000).expect("deleting");
     assert_eq!(open(&data).load().expect("loads").streams, [a.clone(), b]);
     assert_eq!(a.definition.destination.configuration["Prefix"], "new/");
     assert_eq!(store.version(A, 1).expect("kept").configuration.get("Prefix"), None);
@@ -230,7 +230,7 @@ fn of_two_active_streams_with_one_name_the_older_starts_and_a_deleting_one_may_s
     assert!(fault.starts_with(&expected), "{fault}");
     assert!(!fault.contains("damaged") && !fault.contains("move"), "both hold records: {fault}");
     assert_eq!(loaded.damaged[0].name.as_deref(), Some("a"));
-    store.set_state(&newer, State::Deleting).expect("deleting");
+    store.begin_deletion(&newer, 7000).expect("deleting");
     assert_eq!(store.load().expect("loads").streams.len(), 2);
 }
 

@@ -1,5 +1,6 @@
 //! The binary as a process: started, watched, ended, and never left behind.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::{Client, LONG, POLL, until};
 use crate::server::{ACCESS_KEY, SECRET};
@@ -155,6 +156,24 @@ impl Hydrant {
     /// Everything that it logged so far.
     pub(crate) fn log_text(&self) -> String {
         self.log.lock().expect("a lock").join("\n")
+    }
+
+    /// Lets it open only so many files more.
+    pub(crate) fn spare_files(&self, spare: usize) {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process");
+        let names = open.map(|it| it.expect("an entry").file_name().to_string_lossy().into_owned());
+        let taken: HashSet<u64> = names.map(|name| name.parse().expect("a number")).collect();
+        // The limit is about the number that a file gets, the lowest that is free.
+        let limit = (0..).filter(|number| !taken.contains(number)).nth(spare).expect("a number");
+        self.limit_files(limit);
+    }
+
+    /// Files are numbered below this from now on.
+    pub(crate) fn limit_files(&self, most: u64) {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).expect("an id"));
+        // It was started with the limits of this process, of which the hard one may not be raised.
+        let limit = Rlimit { current: Some(most), maximum: getrlimit(Resource::Nofile).maximum };
+        prlimit(id, Resource::Nofile, limit).expect("a limit");
     }
 
     /// SIGHUP: the stream files are read again.
