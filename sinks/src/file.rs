@@ -70,6 +70,14 @@ pub fn reach(path: &Path, bucket: &str) -> Result<(), DeliveryError> {
     Ok(())
 }
 
+/// Whether a file system takes `key`, every part of it being short enough for a name.
+///
+/// # Errors
+/// What it does not take.
+pub fn takes(key: &str) -> Result<(), String> {
+    tree::fits(key).map_err(|fault| fault.to_string())
+}
+
 fn in_the_way(directory: &Path, fault: &Fault) -> DeliveryError {
     let DeliveryError { code, message } = described(fault);
     DeliveryError { code, message: format!("{}: {message}", directory.display()) }

@@ -32,7 +32,7 @@ struct ExpectedError {
 }
 
 pub(crate) fn rulebook() -> Rulebook {
-    Rulebook { sinks: hydrant_sinks::SPECS, rules: Rules::Wide }
+    Rulebook { sinks: hydrant_sinks::SPECS, rules: Rules::Wide, takes_key: |_| Ok(()) }
 }
 
 /// The smallest valid `CreateDeliveryStream` request.

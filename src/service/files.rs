@@ -22,8 +22,12 @@ pub(super) fn read_for_start(dir: &Path, loaded: &Loaded, rulebook: &Rulebook) -
             faults.push(at(Some("DeliveryStreamName"), renamed(former, file)));
         } else if let Some(stream) = active.iter().find(|stream| stream.definition.name == file.definition.name) {
             let change = Change::between(stream.applied.as_ref(), file);
-            let changed = change.and_then(|change| change.apply(&stream.definition, rulebook));
-            faults.extend(changed.err().map(|error| at(None, error.to_string())));
+            let changed = match change {
+                Ok(change) if change.is_empty() => continue,
+                Ok(change) => change.apply(&stream.definition, rulebook).err(),
+                Err(error) => Some(error),
+            };
+            faults.extend(changed.map(|error| at(None, error.to_string())));
         }
     }
     if faults.is_empty() {

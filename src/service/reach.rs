@@ -12,7 +12,9 @@ use crate::settings::{S3Choice, Settings};
 
 /// The rules that `settings` hold stream files to.
 pub fn rulebook(settings: &Settings) -> Rulebook {
-    Rulebook { sinks: hydrant_sinks::SPECS, rules: if settings.strict { Rules::Strict } else { Rules::Wide } }
+    let takes_key = if settings.s3 == S3Choice::Dir { hydrant_sinks::file::takes } else { |_: &str| Ok(()) };
+    let rules = if settings.strict { Rules::Strict } else { Rules::Wide };
+    Rulebook { sinks: hydrant_sinks::SPECS, rules, takes_key }
 }
 
 /// Asks the destination of every file whether it can be reached, without writing to it; each that cannot is a fault.

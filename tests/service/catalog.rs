@@ -363,3 +363,32 @@ async fn a_creation_that_failed_leaves_no_folder() {
     hydrant.client.put_lines("s", "one\n").await;
     hydrant.terminate().await;
 }
+
+#[tokio::test]
+async fn what_could_never_be_put_or_delivered_is_refused_at_once() {
+    let bench = Bench::new();
+    let hydrant = Hydrant::start(&bench.bare()).await;
+    let client = &hydrant.client;
+    for name in [".", ".."] {
+        let refusal = client.call("CreateDeliveryStream", &Stream::new(name).request()).await.expect_err("refused");
+        assert_eq!(refusal.code, "InvalidArgumentException");
+        assert!(refusal.message.contains("DeliveryStreamName must not be"), "{}", refusal.message);
+    }
+    let long = "p".repeat(300);
+    let refusal = client.call("CreateDeliveryStream", &Stream::new("s").with("Prefix", long.as_str()).request()).await;
+    let refusal = refusal.expect_err("refused");
+    assert_eq!(refusal.code, "InvalidArgumentException");
+    assert!(refusal.message.starts_with("Prefix makes keys that cannot be files"), "{}", refusal.message);
+    client.create(&Stream::new("s")).await;
+    let update = json!({
+        "DeliveryStreamName": "s", "CurrentDeliveryStreamVersionId": "1", "DestinationId": "destinationId-000000000001",
+        "ExtendedS3DestinationUpdate": { "ErrorOutputPrefix": format!("{long}/") },
+    });
+    assert!(client.call("UpdateDestination", &update).await.is_err());
+    hydrant.terminate().await;
+    bench.write("s.json", &Stream::new("s").with("Prefix", long.as_str()));
+    assert_eq!(checked(&bench.setup(), &[]).await.0, 1);
+    // An S3 server takes it.
+    let (code, said) = checked(&bench.setup().s3("http://127.0.0.1:1"), &[]).await;
+    assert_eq!(code, 0, "{said}");
+}

@@ -267,12 +267,24 @@ fn split<'a>(bucket: &'a str, key: &'a str) -> Result<(Vec<&'a str>, &'a str), F
     Ok((directories, file))
 }
 
+/// Whether every component of a key can be a name.
+pub(super) fn fits(key: &str) -> Result<(), Fault> {
+    let (directories, file) = split("bucket", key)?;
+    match directories.into_iter().chain([file]).find(|name| name.len() > MAX_NAME_BYTES) {
+        Some(name) => Err(Fault::TooLong(name.to_owned())),
+        None => Ok(()),
+    }
+}
+
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const DIRECTORY_MODE: Mode = Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).union(Mode::ROTH).union(Mode::XOTH);
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
 
 /// Not a bucket's name: those begin with a letter or digit.
 const INCOMING: &str = ".incoming";
+
+/// `NAME_MAX` of every file system that hydrant is likely to meet.
+const MAX_NAME_BYTES: usize = 255;
 
 const MAX_SYNCED: usize = 4096;
 
@@ -288,6 +300,15 @@ mod tests {
             assert_eq!(fault.code(), code);
             assert!(!fault.is_about_the_key());
         }
+    }
+
+    #[test]
+    fn a_component_of_a_key_is_a_name_or_too_long_for_one() {
+        let name = "n".repeat(255);
+        assert!(fits(&format!("{name}/{name}")).is_ok());
+        assert!(matches!(fits(&format!("a/{name}x/b")), Err(Fault::TooLong(_))));
+        assert!(matches!(fits(&format!("a/{name}x")), Err(Fault::TooLong(_))));
+        assert!(fits("a/..").is_err());
     }
 
     #[test]
