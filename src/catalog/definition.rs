@@ -121,7 +121,10 @@ impl Definition {
             destination: Destination { member: member.to_owned(), configuration: (spec.normalize)(given) },
             tags,
         };
-        definition.verify(spec, rulebook).map_err(at(member))?;
+        definition.verify(spec, rulebook).map_err(|Misfit { field, error }| {
+            let field = field.map_or_else(|| member.to_owned(), |field| format!("{member}.{field}"));
+            at(&field)(error)
+        })?;
         Ok(definition)
     }
 
@@ -136,17 +139,20 @@ impl Definition {
         })
     }
 
-    /// Holds a definition that was just made or changed against the rules of its destination and of its settings.
-    pub(super) fn verify(&self, spec: &SinkSpec, rulebook: &Rulebook) -> Result<(), Error> {
-        (spec.check)(&self.destination.configuration, rulebook.rules).map_err(Error::InvalidArgument)?;
-        self.settings().map_err(Error::InvalidArgument)?;
+    /// Holds a definition that was just made or changed against the rules of its destination and of its settings. Fields are
+    /// those below the destination.
+    pub(super) fn verify(&self, spec: &SinkSpec, rulebook: &Rulebook) -> Result<(), Misfit> {
+        let invalid = |field| |rule| Misfit { field, error: Error::InvalidArgument(rule) };
+        (spec.check)(&self.destination.configuration, rulebook.rules)
+            .map_err(|fault| invalid(Some(fault.member))(fault.message))?;
+        self.settings().map_err(invalid(None))?;
         // What delivery cannot read must not be stored; a version is not needed to find out.
-        let plan = Plan::new(self, 0, rulebook).map_err(Error::InvalidArgument)?;
+        let plan = Plan::new(self, 0, rulebook).map_err(invalid(None))?;
         self.verify_keys(&plan.objects, rulebook)
     }
 
     /// Refuses prefixes whose every key the place where objects go refuses: those objects would wait for ever.
-    fn verify_keys(&self, objects: &ObjectDestination, rulebook: &Rulebook) -> Result<(), Error> {
+    fn verify_keys(&self, objects: &ObjectDestination, rulebook: &Rulebook) -> Result<(), Misfit> {
         let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
         let name = StreamNameParts { stream: &self.name, version: SAMPLE_VERSION, extension };
         let context = PrefixContext {
@@ -160,9 +166,8 @@ impl Definition {
             // A key that depends on records is judged when it is made.
             let Ok(key) = object_key(objects.bucket.as_str(), prefix, &context, &name) else { continue };
             (rulebook.takes_key)(&key.key).map_err(|rule| {
-                Error::InvalidArgument(format!(
-                    "{member} makes keys that cannot be files, where objects go here: {rule}"
-                ))
+                let rule = format!("{member} makes keys that cannot be files, where objects go here: {rule}");
+                Misfit { field: Some(member.to_owned()), error: Error::InvalidArgument(rule) }
             })?;
         }
         Ok(())

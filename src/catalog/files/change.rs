@@ -85,7 +85,7 @@ impl Change {
         definition.tags.extend(self.tags.clone());
         definition.throughput_hint_mbs = self.throughput_hint_mbs.or(definition.throughput_hint_mbs);
         definition.destination.configuration = (spec.normalize)(&Value::Object(configuration));
-        definition.verify(spec, rulebook)?;
+        definition.verify(spec, rulebook).map_err(|misfit| misfit.error)?;
         Ok(definition)
     }
 }

@@ -92,7 +92,7 @@ fn each_fault_names_file_field_and_rule() {
         "2.yaml: ExtendedS3DestinationConfiguration.CompressionFormat: Member must satisfy enum value set: [ZIP, ",
         "2.yaml: Hydrant.GzipLevel: must be a whole number from 1 to 9",
         "2.yaml: Hydrant.Speed: no such setting; there are Durability, ",
-        "3.yaml: ExtendedS3DestinationConfiguration: BufferingHints.IntervalInSeconds must be specified when ",
+        "3.yaml: ExtendedS3DestinationConfiguration.BufferingHints.IntervalInSeconds: BufferingHints.IntervalInSeconds must ",
         "4.yaml: Tags: hydrant:OnDelete is set by a tag and by the Hydrant block",
         "5.yaml: is not YAML: ",
         "6.json: is not JSON: EOF",
@@ -104,6 +104,23 @@ fn each_fault_names_file_field_and_rule() {
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, expected) in lines.iter().zip(expected) {
         assert!(line.starts_with(expected), "{line}\ninstead of {expected}");
+    }
+}
+
+#[test]
+fn a_fault_of_meaning_names_the_member_that_is_at_fault() {
+    for (more, field) in [
+        ("  Prefix: '!{timestamp:yyyy}/'\n", "ErrorOutputPrefix"),
+        ("  Prefix: '!{nonsense'\n", "Prefix"),
+        ("  ErrorOutputPrefix: '!{firehose:nonsense}'\n", "ErrorOutputPrefix"),
+        ("  CustomTimeZone: Nowhere/Land\n", "CustomTimeZone"),
+        ("  CloudWatchLoggingOptions: {Enabled: true}\n", "CloudWatchLoggingOptions.LogGroupName"),
+        ("  S3BackupMode: Enabled\n", "S3BackupConfiguration"),
+        ("  ProcessingConfiguration: {Enabled: true}\n", "ProcessingConfiguration"),
+    ] {
+        let lines = faults(&[("a.yaml", &format!("{PLAIN}{more}"))]);
+        let expected = format!("a.yaml: ExtendedS3DestinationConfiguration.{field}: ");
+        assert!(lines.len() == 1 && lines[0].starts_with(&expected), "{lines:?}");
     }
 }
 
