@@ -5,6 +5,7 @@
 //! | `start` | data directory, lock, what the streams share; recovery; the stop |
 //! | `running` | one stream at work: its log, its road, what is put to it |
 //! | `control` | the control plane: create, describe, list, update, tag, delete |
+//! | `draining` | deleted streams until they are gone |
 //! | `files` | stream files, at the start and again on a reload |
 //! | `destinations` | sinks for plans |
 //! | `watch` | free space, the pool, the metrics that are read when somebody asks |
@@ -14,6 +15,7 @@
 mod backend;
 mod control;
 mod destinations;
+mod draining;
 mod files;
 mod metered;
 mod reach;
@@ -50,7 +52,7 @@ pub enum Error {
     #[error("{0}")]
     Start(String),
     /// The data directory cannot be used.
-    #[error("{doing} {path}: {source}")]
+    #[error("{doing} {}", path.display())]
     Data {
         /// What was being done.
         doing: &'static str,
@@ -96,10 +98,20 @@ struct Inner {
     /// One change of the catalog at a time.
     changing: tokio::sync::Mutex<()>,
     recovering: AtomicBool,
-    /// Streams whose files cannot be read, as told to whoever asks.
-    damaged: Mutex<Vec<String>>,
+    /// Streams that could not be started, by what they claim. Their folders are left alone, and their names are not given away.
+    damaged: Mutex<Vec<Claim>>,
     tasks: TaskTracker,
     /// Cancelled when a task ended that must not, with its reason in `fatal`.
     failed: CancellationToken,
     fatal: Mutex<Option<Error>>,
+}
+
+/// The name that a stream holds that could not be started.
+#[derive(PartialEq, Eq)]
+enum Claim {
+    Name(String),
+    /// It cannot be read.
+    Unknown,
+    /// It was deleted, which gave its name free.
+    Nothing,
 }

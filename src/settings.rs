@@ -249,6 +249,11 @@ impl<'a> Reader<'a> {
             let rule = format!("{max_body_bytes} bytes never fit into {BODY_MEMORY} ({body_memory})");
             self.contradiction(&MAX_BODY_BYTES, rule);
         }
+        if settings.strict && *max_record_bytes > AWS_MAX_RECORD {
+            let rule =
+                format!("{max_record_bytes} bytes are more than AWS takes ({AWS_MAX_RECORD}), and {STRICT} is set");
+            self.contradiction(&MAX_RECORD_BYTES, rule);
+        }
         if let Some(streams) = &settings.streams
             && (*streams == settings.data || *streams == settings.data.join("streams"))
             && self.are_sound(&[&STREAMS, &DATA])
@@ -346,6 +351,8 @@ pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4573";
 const MAX_CONNECTIONS: usize = 4096;
 const MIB: u64 = 1 << 20;
 const MAX_RECORD: u64 = 10 * MIB;
+/// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Record.html>
+const AWS_MAX_RECORD: usize = 1_024_000;
 const LEAST_BODY: u64 = 64 << 10;
 const MAX_BODY: u64 = 1 << 30;
 /// One `PutRecordBatch` of 4 MiB in base64, with its JSON.

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use hydrant_model::{Body, DeliveryError, Intent, Notes, Outcome, Receipt, Recovery, Sink};
+use rustix::fs::Access;
 
 use self::tree::{Fault, Tree};
 use crate::broken_off;
@@ -41,6 +42,45 @@ struct Shared {
     /// Tells apart the temporary files of two attempts at one intent: a cancelled attempt can still be at work on the blocking
     /// pool, and must never rename what the next one is writing.
     attempts: AtomicU64,
+}
+
+/// Whether files of `bucket` could be written below the root `path`, asked without making or changing anything: another process
+/// may be at work there.
+///
+/// # Errors
+/// What stands in the way, and where.
+pub fn reach(path: &Path, bucket: &str) -> Result<(), DeliveryError> {
+    let place = path.join(bucket);
+    // What is missing is made at the first delivery, in the nearest directory that is there.
+    let nearest = place.ancestors().map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it });
+    for directory in nearest {
+        match std::fs::metadata(directory) {
+            Ok(found) if !found.is_dir() => {
+                return Err(described(&Fault::FileInTheWay(directory.display().to_string())));
+            }
+            Ok(_) => {
+                let writable = rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK);
+                return writable.map_err(|error| in_the_way(directory, &error.into()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(error) => return Err(in_the_way(directory, &error.into())),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file system takes `key`, every part of it being short enough for a name.
+///
+/// # Errors
+/// What it does not take.
+pub fn takes(key: &str) -> Result<(), String> {
+    tree::fits(key).map_err(|fault| fault.to_string())
+}
+
+fn in_the_way(directory: &Path, fault: &Fault) -> DeliveryError {
+    let DeliveryError { code, message } = described(fault);
+    DeliveryError { code, message: format!("{}: {message}", directory.display()) }
 }
 
 impl FileRoot {

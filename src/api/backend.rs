@@ -127,8 +127,10 @@ pub enum OrderError {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamStatus {
-    /// Its name.
+    /// Its name. A deleted stream that still delivers may share it with the one that took it.
     pub name: String,
+    /// Names this creation of the stream, and its folder in the data directory.
+    pub id: String,
     /// AWS's `DeliveryStreamStatus`.
     pub status: String,
     /// Version of its configuration.

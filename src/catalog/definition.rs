@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use hydrant_model::SinkSpec;
 use hydrant_model::constraint::Faults;
+use hydrant_model::{
+    ObjectDestination, PartitionKeys, PrefixContext, Rules, Seed, SinkSpec, StreamNameParts, object_key,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::settings::beyond_aws;
 use super::{Error, Plan, Rulebook, Settings, form, tags};
 
 /// A delivery stream as somebody defined it, with AWS's defaults filled in.
@@ -93,6 +96,13 @@ impl Definition {
             let field = Some(field.to_owned());
             |error| Misfit { field, error }
         };
+        let name = document.get("DeliveryStreamName").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if matches!(name.as_str(), "." | "..") {
+            // The API's pattern lets them pass; in the path of a URL they are directions, so that nothing could be put or ordered.
+            let message = format!("DeliveryStreamName must not be {name}, which no URL can hold");
+            return Err(at("DeliveryStreamName")(Error::InvalidArgument(message)));
+        }
+        within_rules(&tags, rulebook.rules).map_err(at("Tags"))?;
         let (member, given) = destination_member(document).map_err(|error| Misfit { field: None, error })?;
         let stream_type = source(document, member).map_err(at("DeliveryStreamType"))?;
         encryption(document).map_err(at(ENCRYPTION))?;
@@ -105,13 +115,16 @@ impl Definition {
         })?;
         let hint = document.pointer("/DirectPutSourceConfiguration/ThroughputHintInMBs").and_then(Value::as_u64);
         let definition = Self {
-            name: document.get("DeliveryStreamName").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            name,
             stream_type,
             throughput_hint_mbs: hint,
             destination: Destination { member: member.to_owned(), configuration: (spec.normalize)(given) },
             tags,
         };
-        definition.verify(spec, rulebook).map_err(at(member))?;
+        definition.verify(spec, rulebook).map_err(|Misfit { field, error }| {
+            let field = field.map_or_else(|| member.to_owned(), |field| format!("{member}.{field}"));
+            at(&field)(error)
+        })?;
         Ok(definition)
     }
 
@@ -126,12 +139,47 @@ impl Definition {
         })
     }
 
-    /// Holds a definition that was just made or changed against the rules of its destination and of its settings.
-    pub(super) fn verify(&self, spec: &SinkSpec, rulebook: &Rulebook) -> Result<(), Error> {
-        (spec.check)(&self.destination.configuration, rulebook.rules).map_err(Error::InvalidArgument)?;
-        self.settings().map_err(Error::InvalidArgument)?;
+    /// Holds a definition that was just made or changed against the rules of its destination and of its settings. Fields are
+    /// those below the destination.
+    pub(super) fn verify(&self, spec: &SinkSpec, rulebook: &Rulebook) -> Result<(), Misfit> {
+        let invalid = |field| |rule| Misfit { field, error: Error::InvalidArgument(rule) };
+        (spec.check)(&self.destination.configuration, rulebook.rules)
+            .map_err(|fault| invalid(Some(fault.member))(fault.message))?;
+        self.settings().map_err(invalid(None))?;
         // What delivery cannot read must not be stored; a version is not needed to find out.
-        Plan::new(self, 0, rulebook).map(drop).map_err(Error::InvalidArgument)
+        let plan = Plan::new(self, 0, rulebook).map_err(invalid(None))?;
+        self.verify_keys(&plan.objects, rulebook)
+    }
+
+    /// Refuses prefixes whose every key the place where objects go refuses: those objects would wait for ever.
+    fn verify_keys(&self, objects: &ObjectDestination, rulebook: &Rulebook) -> Result<(), Misfit> {
+        let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
+        let name = StreamNameParts { stream: &self.name, version: SAMPLE_VERSION, extension };
+        let context = PrefixContext {
+            oldest_ms: SAMPLE_MS,
+            zone: &objects.time_zone,
+            seed: Seed([0; 16]),
+            error_output_type: Some("processing-failed"),
+            partition_keys: PartitionKeys::default(),
+        };
+        for (member, prefix) in [("Prefix", &objects.prefix), ("ErrorOutputPrefix", &objects.error_prefix)] {
+            // A key that depends on records is judged when it is made.
+            let Ok(key) = object_key(objects.bucket.as_str(), prefix, &context, &name) else { continue };
+            (rulebook.takes_key)(&key.key).map_err(|rule| {
+                let rule = format!("{member} makes keys that cannot be files, where objects go here: {rule}");
+                Misfit { field: Some(member.to_owned()), error: Error::InvalidArgument(rule) }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses settings among new tags that ask for more than the rules allow. What is stored already stays as it is.
+pub(super) fn within_rules(tags: &BTreeMap<String, String>, rules: Rules) -> Result<(), Error> {
+    let beyond = if rules == Rules::Strict { beyond_aws(tags) } else { Vec::new() };
+    match beyond.first() {
+        Some(fault) => Err(Error::InvalidArgument(format!("tag hydrant:{fault}"))),
+        None => Ok(()),
     }
 }
 
@@ -202,6 +250,11 @@ fn present<'v>(structure: &'v Value, name: &str) -> Option<&'v Value> {
 
 /// The service gives its single destination always this id.
 pub const DESTINATION_ID: &str = "destinationId-000000000001";
+
+/// The last second of 30 September 2026, a Wednesday: no date is longer in words.
+const SAMPLE_MS: u64 = 1_790_812_799_000;
+/// More than any stream's, and so as long as any.
+const SAMPLE_VERSION: u64 = 1_000_000;
 
 /// Members by which `CreateDeliveryStream` takes a destination.
 pub(super) const DESTINATIONS: [&str; 10] = [

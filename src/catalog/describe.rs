@@ -20,11 +20,11 @@ impl Place {
     }
 }
 
-/// The whole answer of `DescribeDeliveryStream`. Tags and secrets are no part of it.
+/// The whole answer of `DescribeDeliveryStream`, for a stream that is in `status`. Tags and secrets are no part of it.
 ///
 /// # Errors
 /// The stream's kind of destination is not in the rulebook.
-pub fn describe(stream: &Stream, place: &Place, rulebook: &Rulebook) -> Result<Value, Error> {
+pub fn describe(stream: &Stream, status: &str, place: &Place, rulebook: &Rulebook) -> Result<Value, Error> {
     let definition = &stream.definition;
     let member = &definition.destination.member;
     let spec = rulebook.by_create_member(member).ok_or_else(|| Error::not_supported(member))?;
@@ -33,7 +33,7 @@ pub fn describe(stream: &Stream, place: &Place, rulebook: &Rulebook) -> Result<V
     let mut description = Map::from_iter([
         ("DeliveryStreamName".to_owned(), json!(definition.name)),
         ("DeliveryStreamARN".to_owned(), json!(place.stream_arn(&definition.name))),
-        ("DeliveryStreamStatus".to_owned(), json!(stream.state.name())),
+        ("DeliveryStreamStatus".to_owned(), json!(status)),
         ("DeliveryStreamType".to_owned(), json!(definition.stream_type.name())),
         ("VersionId".to_owned(), json!(stream.version.to_string())),
         ("CreateTimestamp".to_owned(), seconds(stream.created_ms)),

@@ -61,6 +61,22 @@ impl Error {
         Self::ResourceInUse(format!("Firehose {name} under accountId {account} already exists"))
     }
 
+    /// Create with the name of a stream that is there and could not be started.
+    pub fn set_aside(name: &str, account: &str) -> Self {
+        Self::ResourceInUse(format!(
+            "Firehose {name} under accountId {account} already exists and could not be started: the service's log says why \
+             and what to do"
+        ))
+    }
+
+    /// Create while the name of a stream that could not be started is not known: it may be this one.
+    pub fn unknown_name(name: &str, account: &str) -> Self {
+        Self::ResourceInUse(format!(
+            "Firehose {name} under accountId {account} cannot be told from one that could not be started and whose name cannot \
+             be read: the service's log says which folder that is and what to do; until then no Firehose can be created"
+        ))
+    }
+
     /// Any operation but `UpdateDestination` on a stream that is not there.
     pub fn not_found(name: &str, account: &str) -> Self {
         Self::ResourceNotFound(format!("Firehose {name} under account {account} not found."))

@@ -3,17 +3,18 @@
 //! A file describes what its author wants; the API may have changed the stream since. So a file is applied only when its
 //! content differs from what was last applied from it, and then only the members that differ ([`Change`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hydrant_model::Rules;
 use hydrant_model::constraint::Faults;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::settings::tags_of_block;
+use super::settings::{beyond_aws, tags_of_block};
 use super::{Definition, Rulebook, SettingFault, Settings, form, tags};
 
 pub use change::Change;
@@ -27,6 +28,8 @@ pub struct Folder {
     pub files: Vec<StreamFile>,
     /// Every fault of the others.
     pub faults: Vec<FileFault>,
+    /// Names of all stream files, with or without fault; `None` where the folder was not or could not be listed.
+    pub listed: Option<BTreeSet<String>>,
 }
 
 /// A stream file without fault.
@@ -48,6 +51,9 @@ pub struct Applied {
     pub hash: String,
     /// The content.
     pub document: Value,
+    /// The name of the file in its folder. Earlier versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// One fault of one stream file.
@@ -85,6 +91,7 @@ impl Folder {
                 return folder;
             }
         };
+        folder.listed = Some(paths.iter().map(|path| file_name(path)).collect());
         for path in paths {
             match StreamFile::read(&path, rulebook) {
                 Ok(file) => folder.add(file),
@@ -92,6 +99,37 @@ impl Folder {
             }
         }
         folder
+    }
+
+    /// Whether the file that was last applied to the stream `name` went away. One that is faulty now is still there.
+    pub fn lacks(&self, name: &str, applied: &Applied) -> bool {
+        let Some(listed) = &self.listed else { return false };
+        !self.describes(name) && applied.file.as_ref().map_or(self.faults.is_empty(), |file| !listed.contains(file))
+    }
+
+    /// The stream that `file` described when it was last applied, where it names another now and no other file took over. To go by
+    /// the new name alone would make a second stream and leave the first to nobody.
+    ///
+    /// `streams` are all that exist and are not being deleted, with what was applied to them.
+    pub fn former_name<'s>(
+        &self,
+        file: &StreamFile,
+        streams: impl IntoIterator<Item = (&'s str, Option<&'s Applied>)>,
+    ) -> Option<&'s str> {
+        let mut described = Vec::new();
+        for (name, applied) in streams {
+            if applied.is_some_and(|applied| applied.file.is_some() && applied.file == file.content.file) {
+                described.push(name);
+            }
+        }
+        if described.contains(&file.definition.name.as_str()) {
+            return None;
+        }
+        described.into_iter().find(|name| !self.describes(name))
+    }
+
+    fn describes(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.definition.name == name)
     }
 
     fn add(&mut self, file: StreamFile) {
@@ -126,7 +164,7 @@ impl StreamFile {
         let (bare, block) = without_block(&document);
         form::constrain(&bare, rulebook, &mut faults);
         let form = faults.all().chain(faults.unknown()).map(|fault| at(Some(&fault.field), fault.rule.clone()));
-        let settings = settings_faults(&block).into_iter().map(|fault| {
+        let settings = settings_faults(&block, rulebook.rules).into_iter().map(|fault| {
             let field = if fault.setting.is_empty() { BLOCK.to_owned() } else { format!("{BLOCK}.{}", fault.setting) };
             at(Some(&field), fault.rule)
         });
@@ -138,7 +176,8 @@ impl StreamFile {
         let definition = Definition::build(&bare, tags, rulebook)
             .map_err(|misfit| vec![at(misfit.field.as_deref(), misfit.error.to_string())])?;
         let hash = hex::encode(Sha256::digest(canonical(&document)));
-        Ok(Self { path: path.to_owned(), definition, content: Applied { hash, document } })
+        let content = Applied { hash, document, file: Some(file_name(path)) };
+        Ok(Self { path: path.to_owned(), definition, content })
     }
 }
 
@@ -158,9 +197,15 @@ fn all_tags(document: &Value) -> Result<BTreeMap<String, String>, String> {
     Ok(all)
 }
 
-fn settings_faults(block: &Value) -> Vec<SettingFault> {
-    let read = tags_of_block(block).and_then(|tags| Settings::from_tags(&tags.into_iter().collect()));
-    read.err().unwrap_or_default()
+fn settings_faults(block: &Value, rules: Rules) -> Vec<SettingFault> {
+    let tags: BTreeMap<_, _> = match tags_of_block(block) {
+        Ok(tags) => tags.into_iter().collect(),
+        Err(faults) => return faults,
+    };
+    match Settings::from_tags(&tags) {
+        Ok(_) if rules == Rules::Strict => beyond_aws(&tags),
+        read => read.err().unwrap_or_default(),
+    }
 }
 
 /// The document as AWS knows it, and what hydrant added.
@@ -198,6 +243,10 @@ fn stream_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
     paths.sort_unstable();
     Ok(paths)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// A text that is the same for two values that differ only in the order of members.

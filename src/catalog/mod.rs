@@ -31,7 +31,7 @@ pub use plan::{Gzip, Plan};
 pub use requests::{DeleteStream, DescribeStream, ListStreams};
 pub use rulebook::Rulebook;
 pub use settings::{Durability, GzipMembers, OnDelete, SettingFault, Settings};
-pub use store::{Loaded, State, Store, StoreError, Stream};
+pub use store::{Loaded, SetAside, State, Store, StoreError, Stream};
 pub use update::UpdateDestination;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A definition as delivery acts on it.
 
+use std::time::Duration;
+
 use hydrant_model::{ObjectDestination, SinkSpec};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +25,8 @@ pub struct Plan {
     pub disk_budget: Option<u64>,
     /// What becomes of waiting records when the stream is deleted.
     pub on_delete: OnDelete,
+    /// How long a deleted stream tries to deliver them.
+    pub drain_deadline: Duration,
     /// Whether retry durations are ignored.
     pub retry_forever: bool,
     shape: [u8; 32],
@@ -62,6 +66,7 @@ impl Plan {
             durability: settings.durability,
             disk_budget: settings.disk_budget,
             on_delete: settings.on_delete,
+            drain_deadline: settings.drain_deadline.unwrap_or(DRAIN_DEADLINE),
             retry_forever: settings.retry_forever,
             shape: Sha256::new().chain_update(sink.name).chain_update([0]).chain_update(shape).finalize().into(),
         })
@@ -78,3 +83,6 @@ impl Plan {
         self.shape == other.shape
     }
 }
+
+/// A week: time to mend a destination that broke on a Friday, and an end for one that nobody misses.
+const DRAIN_DEADLINE: Duration = Duration::from_hours(7 * 24);

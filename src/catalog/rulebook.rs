@@ -11,6 +11,8 @@ pub struct Rulebook {
     pub sinks: &'static [&'static SinkSpec],
     /// Whether AWS's bounds hold to the letter.
     pub rules: Rules,
+    /// Whether the place where objects go takes a key.
+    pub takes_key: fn(&str) -> Result<(), String>,
 }
 
 impl Rulebook {

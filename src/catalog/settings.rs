@@ -10,6 +10,7 @@
 //! | `GzipLevel` | 1 to 9 | CPU against bytes |
 //! | `GzipMembers` | `one`, `many` | `many` is faster; some readers stop after the first member |
 //! | `OnDelete` | `drain`, `discard` | whether a deleted stream still delivers what it holds |
+//! | `DrainDeadlineInSeconds` | 0 to 31,536,000 | how long a deleted stream tries to deliver what it holds before it drops it |
 //! | `RetryForever` | `true`, `false` | a dead destination holds its records instead of giving them to the error output |
 
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub gzip_members: GzipMembers,
     /// What becomes of waiting records when the stream is deleted.
     pub on_delete: OnDelete,
+    /// How long a deleted stream drains before it drops the rest.
+    pub drain_deadline: Option<Duration>,
     /// Whether retry durations of the destination are ignored.
     pub retry_forever: bool,
 }
@@ -115,11 +118,31 @@ impl Settings {
             "OnDelete" => {
                 self.on_delete = choice(value, &[("drain", OnDelete::Drain), ("discard", OnDelete::Discard)])?;
             }
+            "DrainDeadlineInSeconds" => {
+                self.drain_deadline = Some(Duration::from_secs(whole(value, 0, YEAR_SECONDS)?));
+            }
             "RetryForever" => self.retry_forever = choice(value, &[("true", true), ("false", false)])?,
             _ => return Err(format!("no such setting; there are {}", NAMES.join(", "))),
         }
         Ok(())
     }
+}
+
+/// The settings among `tags` that ask for what AWS does not do: wider sizes and intervals, a deletion that delivers what waits,
+/// retries without end. `--strict` refuses them.
+pub(super) fn beyond_aws(tags: &BTreeMap<String, String>) -> Vec<SettingFault> {
+    let settings = tags.iter().filter_map(|(key, value)| Some((key.strip_prefix(TAG_PREFIX)?, value)));
+    let faults = settings.filter_map(|(setting, value)| {
+        let rule = match setting {
+            "BufferIntervalInSeconds" => whole(value, 0, AWS_SECONDS).err()?,
+            "BufferSizeInMBs" => whole(value, 1, AWS_MEBIBYTES).err()?,
+            "OnDelete" if value != "discard" => "must be discard".to_owned(),
+            "RetryForever" if value != "false" => "must be false".to_owned(),
+            _ => return None,
+        };
+        Some(SettingFault { setting: setting.to_owned(), rule: format!("{rule} under --strict") })
+    });
+    faults.collect()
 }
 
 /// The tags that say what the `Hydrant` block of a file says.
@@ -180,7 +203,7 @@ fn thousandths(value: &str, min_thousandths: u64, max: u64) -> Result<u64, Strin
 /// What the key of a tag begins with that is a setting.
 pub(super) const TAG_PREFIX: &str = "hydrant:";
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "Durability",
     "DiskBudgetInMBs",
     "BufferIntervalInSeconds",
@@ -188,6 +211,7 @@ const NAMES: [&str; 8] = [
     "GzipLevel",
     "GzipMembers",
     "OnDelete",
+    "DrainDeadlineInSeconds",
     "RetryForever",
 ];
 
@@ -195,7 +219,11 @@ const MEBIBYTE: u64 = 1024 * 1024;
 /// A pebibyte: more than any disk, and far from overflow.
 const MOST_BUDGET_MEBIBYTES: u64 = 1024 * 1024 * 1024;
 const MOST_BUFFER_MEBIBYTES: u64 = 5120;
+/// Bounds of the API's `BufferingHints`.
+const AWS_MEBIBYTES: u64 = 128;
+const AWS_SECONDS: u64 = 900;
 const WEEK_SECONDS: u64 = 7 * 86_400;
+const YEAR_SECONDS: u64 = 365 * 86_400;
 
 #[cfg(test)]
 mod tests {
@@ -221,11 +249,12 @@ mod tests {
             gzip_level: Some(6),
             gzip_members: GzipMembers::Many,
             on_delete: OnDelete::Discard,
+            drain_deadline: Some(Duration::from_hours(1)),
             retry_forever: true,
         };
         let block = json!({
             "Durability": "os", "DiskBudgetInMBs": 10, "BufferIntervalInSeconds": 0.25, "BufferSizeInMBs": 0.5,
-            "GzipLevel": 6, "GzipMembers": "many", "OnDelete": "discard", "RetryForever": true
+            "GzipLevel": 6, "GzipMembers": "many", "OnDelete": "discard", "DrainDeadlineInSeconds": 3600, "RetryForever": true
         });
         assert_eq!(of_block(&block), Ok(expected));
         assert_eq!(of_block(&json!({"GzipLevel": null})), Ok(Settings::default()));
@@ -251,6 +280,10 @@ mod tests {
             (json!({"GzipLevel": 10}), "GzipLevel: must be a whole number from 1 to 9"),
             (json!({"GzipMembers": ["one"]}), "GzipMembers: must be a single value"),
             (json!({"OnDelete": "keep"}), "OnDelete: must be drain or discard"),
+            (
+                json!({"DrainDeadlineInSeconds": 31_536_001}),
+                "DrainDeadlineInSeconds: must be a whole number from 0 to 31536000",
+            ),
             (json!({"RetryForever": "yes"}), "RetryForever: must be true or false"),
             (json!([]), ": must be a mapping of settings"),
         ] {
@@ -259,6 +292,31 @@ mod tests {
         let message = fault(&json!({"Gziplevel": 1, "OnDelete": "x"}));
         assert!(message.starts_with("Gziplevel: no such setting; there are Durability, "), "{message}");
         assert!(message.ends_with("OnDelete: must be drain or discard"), "{message}");
+    }
+
+    #[test]
+    fn what_aws_does_not_do_is_told_from_what_it_does() {
+        let beyond = |block: &Value| {
+            let tags = tags_of_block(block).expect("a mapping").into_iter().collect();
+            beyond_aws(&tags).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let within = json!({
+            "BufferSizeInMBs": 128, "BufferIntervalInSeconds": 0, "OnDelete": "discard", "RetryForever": false,
+            "GzipLevel": 9, "DiskBudgetInMBs": 7
+        });
+        assert_eq!(beyond(&within), Vec::<String>::new());
+        for (block, message) in [
+            (json!({"BufferSizeInMBs": 129}), "BufferSizeInMBs: must be a whole number from 1 to 128 under --strict"),
+            (json!({"BufferSizeInMBs": 0.5}), "BufferSizeInMBs: must be a whole number from 1 to 128 under --strict"),
+            (
+                json!({"BufferIntervalInSeconds": 901}),
+                "BufferIntervalInSeconds: must be a whole number from 0 to 900 under --strict",
+            ),
+            (json!({"OnDelete": "drain"}), "OnDelete: must be discard under --strict"),
+            (json!({"RetryForever": true}), "RetryForever: must be false under --strict"),
+        ] {
+            assert_eq!(beyond(&block), [message]);
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The catalog on disk.
 //!
 //! ```text
-//! <data>/streams/<id>/stream.json         {"format":1, "id", "name", "state", "created_ms", "updated_ms"?, "version",
-//!                                          "stream_type", "throughput_hint_mbs"?, "tags":{…}, "applied"?:{"hash","document"}}
+//! <data>/streams/<id>/stream.json         {"format":1, "id", "name", "state", "created_ms", "updated_ms"?, "deleted_ms"?, "version",
+//!                                          "stream_type", "throughput_hint_mbs"?, "tags":{…}, "applied"?:{"hash","document","file"?}}
 //! <data>/streams/<id>/versions/<n>.json   {"format":1, "version":n, "created_ms", "destination":{"member","configuration"}}
 //! <data>/streams/<id>.removed/            a removal that did not finish; the next load ends it
 //! ```
@@ -46,6 +46,8 @@ pub struct Stream {
     pub created_ms: u64,
     /// When its destination last changed.
     pub updated_ms: Option<u64>,
+    /// When it was deleted, where it is being deleted and was not by an earlier version.
+    pub deleted_ms: Option<u64>,
     /// The configuration version in force, from 1.
     pub version: u64,
     /// What it is meant to do.
@@ -79,8 +81,17 @@ impl State {
 pub struct Loaded {
     /// The streams that can be started, oldest first.
     pub streams: Vec<Stream>,
-    /// Why the others cannot.
-    pub damaged: Vec<StoreError>,
+    /// The others. They hold their names: a stream made in the place of one would part its records from their name.
+    pub damaged: Vec<SetAside>,
+}
+
+/// A stream whose folder was left alone.
+#[derive(Debug)]
+pub struct SetAside {
+    /// Its name, where that can still be read.
+    pub name: Option<String>,
+    /// Why it cannot be started.
+    pub error: StoreError,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,6 +104,8 @@ struct StreamJson {
     created_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deleted_ms: Option<u64>,
     version: u64,
     stream_type: StreamType,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,8 +146,16 @@ impl Store {
         applied: Option<Applied>,
         now_ms: u64,
     ) -> Result<Stream, StoreError> {
-        let stream =
-            Stream { id, state: State::Active, created_ms: now_ms, updated_ms: None, version: 1, definition, applied };
+        let stream = Stream {
+            id,
+            state: State::Active,
+            created_ms: now_ms,
+            updated_ms: None,
+            deleted_ms: None,
+            version: 1,
+            definition,
+            applied,
+        };
         let folder = self.folder(id);
         make_dir(&folder)?;
         make_dir(&folder.join(VERSIONS))?;
@@ -174,9 +195,9 @@ impl Store {
         Ok(changed)
     }
 
-    /// Changes whether the stream takes records.
-    pub fn set_state(&self, stream: &Stream, state: State) -> Result<Stream, StoreError> {
-        let changed = Stream { state, ..stream.clone() };
+    /// Makes the stream one that takes no records any more.
+    pub fn begin_deletion(&self, stream: &Stream, now_ms: u64) -> Result<Stream, StoreError> {
+        let changed = Stream { state: State::Deleting, deleted_ms: Some(now_ms), ..stream.clone() };
         self.write_stream(&changed)?;
         Ok(changed)
     }
@@ -233,7 +254,7 @@ impl Store {
     }
 
     fn write_stream(&self, stream: &Stream) -> Result<(), StoreError> {
-        let Stream { id, state, created_ms, updated_ms, version, ref definition, ref applied } = *stream;
+        let Stream { id, state, created_ms, updated_ms, deleted_ms, version, ref definition, ref applied } = *stream;
         let json = StreamJson {
             format: file::FORMAT,
             id,
@@ -241,6 +262,7 @@ impl Store {
             state,
             created_ms,
             updated_ms,
+            deleted_ms,
             version,
             stream_type: definition.stream_type,
             throughput_hint_mbs: definition.throughput_hint_mbs,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hydrant_model::constraint::{Faults, Pattern, Structure, Text, text};
 use serde_json::{Value, json};
 
+use super::definition::within_rules;
 use super::rulebook::{read_request, stream_name};
 use super::{Definition, Error, Rulebook};
 
@@ -53,6 +54,7 @@ impl Tag {
 
     /// The stream's definition with these tags set; settings among them are checked.
     pub fn apply(&self, current: &Definition, rulebook: &Rulebook) -> Result<Definition, Error> {
+        within_rules(&self.tags, rulebook.rules)?;
         let mut definition = current.clone();
         definition.tags.extend(self.tags.iter().map(|(key, value)| (key.clone(), value.clone())));
         if definition.tags.len() > MOST_TAGS {

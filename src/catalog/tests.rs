@@ -32,7 +32,7 @@ struct ExpectedError {
 }
 
 pub(crate) fn rulebook() -> Rulebook {
-    Rulebook { sinks: hydrant_sinks::SPECS, rules: Rules::Wide }
+    Rulebook { sinks: hydrant_sinks::SPECS, rules: Rules::Wide, takes_key: |_| Ok(()) }
 }
 
 /// The smallest valid `CreateDeliveryStream` request.
@@ -121,6 +121,7 @@ fn stream(definition: Definition) -> Stream {
         state: State::Active,
         created_ms: 1_700_000_000_123,
         updated_ms: None,
+        deleted_ms: None,
         version: 1,
         definition,
         applied: None,
@@ -148,7 +149,7 @@ fn a_created_stream_is_described_with_the_services_defaults() {
     extended["DataFormatConversionConfiguration"] = json!({"Enabled": false});
     extended["S3BackupMode"] = json!("Disabled");
     assert_eq!(
-        describe(&stream(definition), &place(), &rulebook()).expect("known"),
+        describe(&stream(definition), "ACTIVE", &place(), &rulebook()).expect("known"),
         json!({"DeliveryStreamDescription": {
             "DeliveryStreamName": "orders",
             "DeliveryStreamARN": "arn:aws:firehose:eu-west-1:123456789012:deliverystream/orders",
@@ -173,7 +174,7 @@ fn an_updated_deleting_stream_with_a_hint_says_so() {
     let definition = Definition::from_request(&request, &rulebook()).expect("valid");
     let stream =
         Stream { state: State::Deleting, updated_ms: Some(1_700_000_001_000), version: 12, ..stream(definition) };
-    let answer = describe(&stream, &place(), &rulebook()).expect("known");
+    let answer = describe(&stream, stream.state.name(), &place(), &rulebook()).expect("known");
     let described = &answer["DeliveryStreamDescription"];
     assert_eq!(described["DeliveryStreamStatus"], "DELETING");
     assert_eq!(described["LastUpdateTimestamp"], 1_700_000_001.0);

@@ -85,7 +85,7 @@ impl UpdateDestination {
         }
         let mut definition = current.clone();
         definition.destination.configuration = (spec.merge)(&current.destination.configuration, update);
-        definition.verify(spec, rulebook)?;
+        definition.verify(spec, rulebook).map_err(|misfit| misfit.error)?;
         Ok(definition)
     }
 }

@@ -123,7 +123,7 @@ impl Destinations for OneSink {
 }
 
 pub(super) fn plan(version: u64, prefix: &str, bytes: u64) -> Arc<Plan> {
-    let rulebook = Rulebook { sinks: hydrant_sinks::SPECS, rules: Rules::Wide };
+    let rulebook = Rulebook { sinks: hydrant_sinks::SPECS, rules: Rules::Wide, takes_key: |_| Ok(()) };
     let request = json!({
         "DeliveryStreamName": "s",
         "Tags": [

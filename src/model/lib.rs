@@ -39,6 +39,6 @@ pub use intent::{Intent, IntentId};
 pub use key::{ENTRY_NAME, FIRST_RANDOM_STRING, KeyError, OBJECT_UUID, ObjectKey};
 pub use object_name::{ObjectNameError, StreamNameParts, object_key};
 pub use sink::{
-    ApiMembers, Body, BodyError, DeliveryError, Notes, Outcome, Receipt, Recovery, Rules, Shape, Sink, SinkSpec,
+    ApiMembers, Body, BodyError, DeliveryError, Misfit, Notes, Outcome, Receipt, Recovery, Rules, Shape, Sink, SinkSpec,
 };
 pub use time_pattern::{TimePattern, TimePatternError, TimeZone, TimeZoneError};

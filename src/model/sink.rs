@@ -118,6 +118,23 @@ pub struct DeliveryError {
     pub message: String,
 }
 
+/// What is wrong with a configuration whose members are valid one by one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Misfit {
+    /// The member at fault, below the destination: `BufferingHints.SizeInMBs`.
+    pub member: String,
+    /// The rule, as the API words it.
+    pub message: String,
+}
+
+impl Misfit {
+    /// A fault of `member`.
+    pub fn of(member: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { member: member.into(), message: message.into() }
+    }
+}
+
 /// Which rules the API holds a configuration to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Rules {
@@ -152,8 +169,8 @@ pub struct SinkSpec {
     pub constrain: fn(&Value, &Path, Shape, Rules, &mut Faults),
     /// Fills in defaults and drops what the API ignores: the configuration as it is stored.
     pub normalize: fn(&Value) -> Value,
-    /// Cross-field rules over a stored configuration: the first fault's message (`InvalidArgumentException`).
-    pub check: fn(&Value, Rules) -> Result<(), String>,
+    /// Cross-field rules over a stored configuration: the first fault (`InvalidArgumentException`).
+    pub check: fn(&Value, Rules) -> Result<(), Misfit>,
     /// A stored configuration (first) with an update laid over it, again in stored form.
     pub merge: fn(&Value, &Value) -> Value,
     /// Members of the description, by name.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::Service;
+use super::draining::by_name;
 use super::running::Running;
 use crate::api::backend::{
     Appended, CursorStatus, Flushed, LastError, OrderError, PutError, PutTarget, Refused, StreamStatus,
@@ -30,7 +31,8 @@ impl PutTarget for Running {
     }
 
     fn refuses(&self) -> Option<Refused> {
-        self.deleting.load(Ordering::Relaxed).then_some(Refused::Deleting)
+        // A stream that is being created takes no more than one that is being deleted.
+        (self.deleting.load(Ordering::Relaxed) || self.is_creating()).then_some(Refused::Deleting)
     }
 
     async fn put(&self, records: Records) -> Result<Appended, PutError> {
@@ -72,9 +74,7 @@ impl Backend for Service {
     }
 
     fn statuses(&self) -> Vec<StreamStatus> {
-        let mut running: Vec<_> = self.inner.streams.read().values().map(Arc::clone).collect();
-        running.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        running.iter().map(|running| running.status()).collect()
+        self.everyone().iter().map(|running| running.status()).collect()
     }
 
     fn status(&self, name: &str) -> Option<StreamStatus> {
@@ -105,7 +105,7 @@ impl Backend for Service {
     }
 
     fn not_ready(&self) -> Vec<String> {
-        let mut reasons = self.inner.damaged.lock().clone();
+        let mut reasons = Vec::new();
         if self.is_recovering() {
             reasons.push("recovery is running".into());
         }
@@ -162,7 +162,7 @@ impl Running {
         Duration::from_millis(self.handle.stream.shop.clock.wall_ms().saturating_sub(arrival_ms))
     }
 
-    fn status(&self) -> StreamStatus {
+    pub(super) fn status(&self) -> StreamStatus {
         let described = self.described();
         let waiting = self.waiting();
         let reading = self.handle.stream.board.read();
@@ -170,7 +170,8 @@ impl Running {
         let account = self.log.account();
         StreamStatus {
             name: self.name.clone(),
-            status: described.state.name().to_owned(),
+            id: self.id.to_string(),
+            status: self.status_name().to_owned(),
             version: described.version,
             paused: self.handle.is_paused(),
             log_bytes: account.used(),
@@ -224,7 +225,8 @@ impl Service {
     /// A reading for whoever scrapes.
     pub(super) fn levels(&self) -> Levels {
         Levels {
-            streams: self.inner.streams.read().values().map(|running| running.levels()).collect(),
+            streams: by_name(self.everyone().iter().map(|running| running.levels())),
+            streams_damaged: self.inner.damaged.lock().len() as u64,
             delivery_memory_bytes: self.inner.shop.memory.used() as u64,
         }
     }

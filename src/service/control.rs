@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hydrant_model::StreamId;
+use hydrant_model::{Rules, StreamId};
 use serde_json::{Value, json};
 
 use super::backend::LEDGER_PATIENCE;
-use super::running::Running;
-use super::{Error as ServiceError, Service};
+use super::running::{CREATION, Running};
+use super::{Claim, Error as ServiceError, Service};
 use crate::catalog::tags::{ListTags, Tag, Untag};
 use crate::catalog::{
-    Applied, Definition, DeleteStream, DescribeStream, Error, ListStreams, OnDelete, Plan, State, Stream as Described,
+    Applied, Definition, DeleteStream, DescribeStream, Error, ListStreams, OnDelete, Plan, Stream as Described,
     UpdateDestination, describe,
 };
 use crate::delivery::Wish;
@@ -47,13 +47,38 @@ impl Service {
         if old.as_ref().is_some_and(|old| !old.deleting.load(Ordering::Relaxed)) {
             return Err(Error::already_exists(&name, &self.inner.place.account));
         }
-        let id = StreamId(self.inner.clock.bits());
+        self.settled(&name)?;
+        let (id, by_request) = (StreamId(self.inner.clock.bits()), applied.is_none());
         let now_ms = self.inner.clock.wall_ms();
         let store = self.inner.store.clone();
-        let described = blocking(move || store.create(id, definition, applied, now_ms)).await?;
-        let running = self.start_stream(described).await.map_err(internal)?;
+        let created = blocking(move || store.create(id, definition, applied, now_ms)).await;
+        // A stream of a file is there when the service says that it is ready.
+        let creating = (by_request && self.is_strict()).then(|| self.inner.clock.now() + CREATION);
+        let started = match created {
+            Ok(described) => self.start_stream(described, creating).await.map_err(internal),
+            Err(error) => Err(error),
+        };
+        let running = match started {
+            Ok(running) => running,
+            Err(error) => {
+                self.undo_creation(&name, id).await;
+                return Err(error);
+            }
+        };
         if let Some(old) = self.inner.streams.write().insert(name, running) {
             self.inner.draining.lock().insert(old.id, old);
+        }
+        Ok(())
+    }
+
+    /// Whether a name that no stream at work has belongs to none that could not be started.
+    pub(super) fn settled(&self, name: &str) -> Result<(), Error> {
+        let (damaged, account) = (self.inner.damaged.lock(), &self.inner.place.account);
+        if damaged.iter().any(|claim| matches!(claim, Claim::Name(held) if held == name)) {
+            return Err(Error::set_aside(name, account));
+        }
+        if damaged.contains(&Claim::Unknown) {
+            return Err(Error::unknown_name(name, account));
         }
         Ok(())
     }
@@ -62,11 +87,22 @@ impl Service {
         let DeleteStream { name, force } = DeleteStream::from_request(request)?;
         let _changing = self.inner.changing.lock().await;
         let running = self.find(&name)?;
-        let discard = force || running.handle.stream.current().on_delete == OnDelete::Discard;
-        if !running.deleting.swap(true, Ordering::Relaxed) {
+        if running.is_creating() {
+            return Err(self.being(&name, "created"));
+        }
+        let discard = force || self.is_strict() || running.handle.stream.current().on_delete == OnDelete::Discard;
+        if !running.deleting.load(Ordering::Relaxed) {
             let (store, described) = (self.inner.store.clone(), running.described());
-            let described = blocking(move || store.set_state(&described, State::Deleting)).await?;
+            let now_ms = self.inner.clock.wall_ms();
+            let described = blocking(move || store.begin_deletion(&described, now_ms)).await?;
             running.describe(described);
+            // Behind the write: a deletion that was not stored did not happen.
+            running.deleting.store(true, Ordering::Relaxed);
+            running.limit_draining();
+            self.warn_of_remaining_file(&running);
+        }
+        if force {
+            self.drop_namesakes(&running);
         }
         running.log.close();
         // Puts that were queued before are answered still: behind this sync all of them are known to delivery.
@@ -77,6 +113,14 @@ impl Service {
         Ok(json!({}))
     }
 
+    /// Nothing was acknowledged in a stream that was never answered for: its folder must not hold its name at the next start.
+    async fn undo_creation(&self, name: &str, id: StreamId) {
+        let store = self.inner.store.clone();
+        if let Err(error) = blocking(move || store.remove(id)).await {
+            tracing::error!(stream = name, folder = %id, %error, "what a failed creation left could not be removed");
+        }
+    }
+
     /// A deleted stream has nothing left to deliver: its files go, and its name is free.
     pub(super) async fn gone(&self, running: &Arc<Running>) {
         let _changing = self.inner.changing.lock().await;
@@ -85,18 +129,14 @@ impl Service {
         if let Err(error) = blocking(move || store.remove(id)).await {
             tracing::error!(stream = %running.name, %error, "the files of a deleted stream stay until the next start");
         }
-        self.inner.draining.lock().remove(&running.id);
-        let mut streams = self.inner.streams.write();
-        if streams.get(&running.name).is_some_and(|now| now.id == running.id) {
-            streams.remove(&running.name);
-            self.inner.telemetry.forget_stream(&running.name);
-        }
+        self.forget(running);
         tracing::info!(stream = %running.name, "deleted");
     }
 
     fn describe(&self, request: &Value) -> Result<Value, Error> {
         let DescribeStream { name } = DescribeStream::from_request(request)?;
-        describe(&self.find(&name)?.described(), &self.inner.place, &self.inner.rulebook)
+        let running = self.find(&name)?;
+        describe(&running.described(), running.status_name(), &self.inner.place, &self.inner.rulebook)
     }
 
     fn list(&self, request: &Value) -> Result<Value, Error> {
@@ -203,9 +243,20 @@ impl Service {
         let found = self.inner.streams.read().get(name).map(Arc::clone);
         let running = found.ok_or_else(|| missing(name, account))?;
         if running.deleting.load(Ordering::Relaxed) {
-            return Err(Error::ResourceInUse(format!("Firehose {name} under account {account} is being deleted.")));
+            return Err(self.being(name, "deleted"));
+        }
+        if running.is_creating() {
+            return Err(self.being(name, "created"));
         }
         Ok(running)
+    }
+
+    fn being(&self, name: &str, what: &str) -> Error {
+        Error::ResourceInUse(format!("Firehose {name} under account {} is being {what}.", self.inner.place.account))
+    }
+
+    fn is_strict(&self) -> bool {
+        self.inner.rulebook.rules == Rules::Strict
     }
 }
 

@@ -2,20 +2,59 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use super::running::Running;
 use super::{Error, Service};
-use crate::catalog::{Change, Folder, StreamFile};
+use crate::catalog::{self, Change, FileFault, Folder, Loaded, Rulebook, State, Stream, StreamFile};
+
+/// Reads the folder for the start, before anybody is served: any fault refuses it, all faults are told.
+pub(super) fn read_for_start(dir: &Path, loaded: &Loaded, rulebook: &Rulebook) -> Result<Folder, Error> {
+    let folder = Folder::read(dir, rulebook);
+    let active: Vec<&Stream> = loaded.streams.iter().filter(|stream| stream.state == State::Active).collect();
+    let applied = || active.iter().map(|stream| (stream.definition.name.as_str(), stream.applied.as_ref()));
+    let mut faults: Vec<String> = folder.faults.iter().map(ToString::to_string).collect();
+    for file in &folder.files {
+        let at = |field: Option<&str>, rule| {
+            FileFault { file: file.path.clone(), field: field.map(str::to_owned), rule }.to_string()
+        };
+        if let Some(former) = folder.former_name(file, applied()) {
+            faults.push(at(Some("DeliveryStreamName"), renamed(former, file)));
+        } else if let Some(stream) = active.iter().find(|stream| stream.definition.name == file.definition.name) {
+            let change = Change::between(stream.applied.as_ref(), file);
+            let changed = match change {
+                Ok(change) if change.is_empty() => continue,
+                Ok(change) => change.apply(&stream.definition, rulebook).err(),
+                Err(error) => Some(error),
+            };
+            faults.extend(changed.map(|error| at(None, error.to_string())));
+        }
+    }
+    if faults.is_empty() {
+        return Ok(folder);
+    }
+    Err(Error::Start(format!("stream files have faults; mend or remove them:\n{}", faults.join("\n"))))
+}
+
+fn renamed(former: &str, file: &StreamFile) -> String {
+    let name = &file.definition.name;
+    format!("cannot change from {former} to {name}: describe {name} in a file of its own, or delete {former} first")
+}
 
 impl Service {
-    /// Reads the folder at the start: any fault refuses it, all faults are told.
-    pub(super) async fn apply_files_at_start(&self, dir: &Path) -> Result<(), Error> {
-        let folder = Folder::read(dir, &self.inner.rulebook);
-        if !folder.faults.is_empty() {
-            let faults: Vec<String> = folder.faults.iter().map(ToString::to_string).collect();
-            return Err(Error::Start(format!("stream files have faults; mend or remove them:\n{}", faults.join("\n"))));
-        }
+    /// Applies the folder that was read for the start.
+    pub(super) async fn apply_files_at_start(&self, folder: Folder) -> Result<(), Error> {
+        self.report_missing_files(&folder);
         for file in folder.files {
             let path = file.path.clone();
+            let name = &file.definition.name;
+            if !self.inner.streams.read().contains_key(name)
+                && let Err(error) = self.settled(name)
+            {
+                // The file is not at fault, and one damaged stream holds up no other.
+                tracing::error!(file = %path.display(), %error, "a stream file was not applied");
+                continue;
+            }
             self.apply_file(file).await.map_err(|error| Error::Start(format!("{}: {error}", path.display())))?;
         }
         Ok(())
@@ -23,33 +62,48 @@ impl Service {
 
     /// Reads the folder again: what is faulty is reported and left as it was.
     pub(super) async fn apply_files_again(&self, dir: &Path) {
-        let folder = Folder::read(dir, &self.inner.rulebook);
+        let mut folder = Folder::read(dir, &self.inner.rulebook);
         for fault in &folder.faults {
             tracing::error!(%fault, "a stream file was not applied");
         }
-        let mut named = std::collections::BTreeSet::new();
-        for file in folder.files {
+        self.report_missing_files(&folder);
+        let streams: Vec<_> = self.active_streams().iter().map(|running| running.described()).collect();
+        let applied = || streams.iter().map(|stream| (stream.definition.name.as_str(), stream.applied.as_ref()));
+        let former: Vec<_> = folder.files.iter().map(|file| folder.former_name(file, applied())).collect();
+        for (file, former) in std::mem::take(&mut folder.files).into_iter().zip(former) {
             let path = file.path.clone();
-            named.insert(file.definition.name.clone());
-            if let Err(error) = self.apply_file(file).await {
+            if let Some(former) = former {
+                let rule = renamed(former, &file);
+                tracing::error!(file = %path.display(), "a stream file was not applied: DeliveryStreamName {rule}");
+            } else if let Err(error) = self.apply_file(file).await {
                 tracing::error!(file = %path.display(), %error, "a stream file was not applied");
             }
         }
-        let streams: Vec<Arc<_>> = self.inner.streams.read().values().map(Arc::clone).collect();
-        for running in streams {
-            if running.described().applied.is_some() && !named.contains(&running.name) {
+    }
+
+    /// A file that went away deletes nothing and is reported.
+    fn report_missing_files(&self, folder: &Folder) {
+        for running in self.active_streams() {
+            if running.described().applied.is_some_and(|applied| folder.lacks(&running.name, &applied)) {
                 tracing::warn!(stream = %running.name, "its stream file went away; the stream stays until it is deleted");
             }
         }
     }
 
-    async fn apply_file(&self, file: StreamFile) -> Result<(), crate::catalog::Error> {
+    fn active_streams(&self) -> Vec<Arc<Running>> {
+        let streams = self.inner.streams.read();
+        streams.values().filter(|running| !running.deleting.load(Ordering::Relaxed)).map(Arc::clone).collect()
+    }
+
+    async fn apply_file(&self, file: StreamFile) -> Result<(), catalog::Error> {
         let _changing = self.inner.changing.lock().await;
         let name = file.definition.name.clone();
         let found = self.inner.streams.read().get(&name).map(Arc::clone);
-        let Some(running) = found else {
-            tracing::info!(stream = %name, file = %file.path.display(), "created from a stream file");
-            return self.add(file.definition, Some(file.content)).await;
+        let Some(running) = found.filter(|running| !running.deleting.load(Ordering::Relaxed)) else {
+            let path = file.path.clone();
+            self.add(file.definition, Some(file.content)).await?;
+            tracing::info!(stream = %name, file = %path.display(), "created from a stream file");
+            return Ok(());
         };
         let described = running.described();
         let change = Change::between(described.applied.as_ref(), &file)?;
@@ -58,7 +112,21 @@ impl Service {
         }
         let definition = change.apply(&described.definition, &self.inner.rulebook)?;
         self.put_into_force(&running, definition, Some(file.content), change.needs_version()).await?;
-        tracing::info!(stream = %name, file = %file.path.display(), version = running.described().version, "changed by its stream file");
+        let version = running.described().version;
+        tracing::info!(stream = %name, file = %file.path.display(), version, "changed by its stream file");
+        if !change.left_out.is_empty() {
+            tracing::info!(stream = %name, members = %change.left_out.join(", "), "what its file leaves out now keeps its value");
+        }
         Ok(())
+    }
+
+    /// A file declares its stream: while it is there, the stream comes back.
+    pub(super) fn warn_of_remaining_file(&self, running: &Running) {
+        let Some(dir) = &self.inner.settings.streams else { return };
+        let file = running.described().applied.and_then(|applied| applied.file);
+        if let Some(path) = file.map(|file| dir.join(file)).filter(|path| path.is_file()) {
+            let (stream, file) = (&running.name, path.display());
+            tracing::warn!(%stream, %file, "a deleted stream is created again at the next start or reload, unless its file is removed");
+        }
     }
 }

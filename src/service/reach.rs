@@ -1,39 +1,87 @@
 //! What `hydrant check` asks for: the rules, and whether destinations can be reached.
 
+use std::path::PathBuf;
+
 use hydrant_model::Rules;
 
+use super::Error;
 use super::destinations::Objects;
 use crate::catalog::{FileFault, Plan, Rulebook, StreamFile};
 use crate::delivery::Destinations;
-use crate::settings::Settings;
+use crate::settings::{S3Choice, Settings};
 
 /// The rules that `settings` hold stream files to.
 pub fn rulebook(settings: &Settings) -> Rulebook {
-    Rulebook { sinks: hydrant_sinks::SPECS, rules: if settings.strict { Rules::Strict } else { Rules::Wide } }
+    let takes_key = if settings.s3 == S3Choice::Dir { hydrant_sinks::file::takes } else { |_: &str| Ok(()) };
+    let rules = if settings.strict { Rules::Strict } else { Rules::Wide };
+    Rulebook { sinks: hydrant_sinks::SPECS, rules, takes_key }
 }
 
 /// Asks the destination of every file whether it can be reached, without writing to it; each that cannot is a fault.
 pub async fn reach(settings: &Settings, files: &[StreamFile]) -> Vec<FileFault> {
     let mut faults = Vec::new();
     let rulebook = rulebook(settings);
-    let destinations = match Objects::open(settings).await {
-        Ok(destinations) => destinations,
+    let places = match Places::open(settings).await {
+        Ok(places) => places,
         Err(error) => {
             let fault = FileFault { file: settings.data.clone(), field: None, rule: error.to_string() };
             return vec![fault];
         }
     };
     for file in files {
-        let fault =
-            |rule| FileFault { file: file.path.clone(), field: Some(file.definition.destination.member.clone()), rule };
-        match Plan::new(&file.definition, 1, &rulebook) {
-            Ok(plan) => {
-                if let Err(error) = destinations.sink(&plan).probe().await {
-                    faults.push(fault(error.to_string()));
-                }
-            }
-            Err(rule) => faults.push(fault(rule)),
+        let reached = match Plan::new(&file.definition, 1, &rulebook) {
+            Ok(plan) => places.reach(&plan).await,
+            Err(rule) => Err(rule),
+        };
+        if let Err(rule) = reached {
+            let field = Some(file.definition.destination.member.clone());
+            faults.push(FileFault { file: file.path.clone(), field, rule });
         }
     }
     faults
 }
+
+/// Where objects would go. The embedded directory is not opened: that is the service's, which may be at work in it.
+enum Places {
+    Directory(PathBuf),
+    Servers { destinations: Box<Objects>, create_buckets: bool },
+}
+
+impl Places {
+    async fn open(settings: &Settings) -> Result<Self, Error> {
+        if settings.s3 == S3Choice::Dir {
+            return Ok(Self::Directory(settings.data.join(OBJECTS)));
+        }
+        Ok(Self::Servers {
+            destinations: Box::new(Objects::open(settings).await?),
+            create_buckets: settings.create_buckets,
+        })
+    }
+
+    async fn reach(&self, plan: &Plan) -> Result<(), String> {
+        match self {
+            Self::Directory(root) => {
+                let (root, bucket) = (root.clone(), plan.objects.bucket.clone());
+                let reached = tokio::task::spawn_blocking(move || hydrant_sinks::file::reach(&root, &bucket)).await;
+                reached.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+            }
+            Self::Servers { destinations, create_buckets } => {
+                let sink = destinations.sink(plan);
+                match sink.probe().await {
+                    // Where buckets are made, the first delivery does it.
+                    Err(error) if NO_BUCKET.contains(&error.code.as_str()) => {
+                        let rule =
+                            || format!("{sink}: there is no such bucket: make it, or let --create-buckets do so");
+                        create_buckets.then_some(()).ok_or_else(rule)
+                    }
+                    probed => probed.map_err(|error| format!("{sink}: {error}")),
+                }
+            }
+        }
+    }
+}
+
+/// Below the data directory.
+const OBJECTS: &str = "objects";
+/// The second is what an answer to HEAD, which has no body, becomes.
+const NO_BUCKET: [&str; 2] = ["S3.NoSuchBucket", "S3.NotFound"];

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hydrant_model::StreamId;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 
 use super::{Error, Inner, Service};
 use crate::api::put::StreamTag;
@@ -23,6 +25,10 @@ pub(super) struct Running {
     pub(super) handle: Handle,
     pub(super) metrics: StreamMetrics,
     pub(super) deleting: AtomicBool,
+    /// When what is left of a deleted stream is dropped; nothing once that was ordered.
+    pub(super) drain_until: Mutex<Option<Instant>>,
+    /// When it begins to take records, where it was just made and AWS's rules hold.
+    pub(super) active_from: Option<Instant>,
     described: RwLock<Described>,
 }
 
@@ -36,6 +42,16 @@ impl Running {
         *self.described.write() = described;
     }
 
+    /// Whether it is still being created, as far as AWS's rules make a stream wait.
+    pub(super) fn is_creating(&self) -> bool {
+        self.active_from.is_some_and(|active_from| self.handle.stream.shop.clock.now() < active_from)
+    }
+
+    /// AWS's `DeliveryStreamStatus`.
+    pub(super) fn status_name(&self) -> &'static str {
+        if self.is_creating() { CREATING } else { self.described.read().state.name() }
+    }
+
     pub(super) fn durability(&self) -> Durability {
         match self.handle.stream.current().durability {
             crate::catalog::Durability::Disk => Durability::Synced,
@@ -45,8 +61,13 @@ impl Running {
 }
 
 impl Service {
-    /// Opens a stream's logs and starts its road. What a crash left is recovered first.
-    pub(super) async fn start_stream(&self, described: Described) -> Result<Arc<Running>, Error> {
+    /// Opens a stream's logs and starts its road. What a crash left is recovered first. Until `active_from` it says that it is
+    /// being created.
+    pub(super) async fn start_stream(
+        &self,
+        described: Described,
+        active_from: Option<Instant>,
+    ) -> Result<Arc<Running>, Error> {
         let inner = Arc::clone(&self.inner);
         let opening = described.clone();
         let opened = tokio::task::spawn_blocking(move || inner.open_logs(&opening)).await;
@@ -73,11 +94,14 @@ impl Service {
             handle,
             metrics: self.inner.telemetry.for_stream(&name),
             deleting: AtomicBool::new(described.state == crate::catalog::State::Deleting),
+            drain_until: Mutex::default(),
             name,
+            active_from,
             described: RwLock::new(described),
         });
         self.walk(road, Arc::clone(&running));
         if running.deleting.load(Ordering::Relaxed) {
+            running.limit_draining();
             let discard = running.handle.stream.current().on_delete == crate::catalog::OnDelete::Discard;
             running.handle.wish(if discard { Wish::Discard } else { Wish::Drain });
         }
@@ -162,3 +186,8 @@ impl Inner {
         Ok((log, ledger, account))
     }
 }
+
+const CREATING: &str = "CREATING";
+/// How long a new stream is being created under AWS's rules: enough for a client to see it and to wait as it must on AWS, where it
+/// takes half a minute.
+pub(super) const CREATION: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! The start, in order: lock, catalog, clients, socket, recovery, stream files; and the stop, in order: stop accepting, answer
+//! The start, in order: lock, clients, catalog, stream files, socket, recovery; and the stop, in order: stop accepting, answer
 //! what is in hand, finish what is being sent, settle ledgers, end.
 
 use std::fs::{File, OpenOptions};
@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::destinations::Objects;
+use super::files::read_for_start;
 use super::metered::MeteredDisk;
-use super::{Error, Inner, Service};
+use super::{Claim, Error, Inner, Service};
 use crate::api;
-use crate::catalog::{Loaded, Place, Store};
+use crate::catalog::{Folder, Loaded, Place, SetAside, Store};
 use crate::clock::Clock;
 use crate::delivery::{self, MemoryBudget, Shop, Wish, Workers};
 use crate::failpoint;
@@ -45,6 +46,7 @@ pub async fn run(
     std::fs::create_dir_all(data).map_err(data_error("making", data))?;
     let _lock = lock(data)?;
     let service = Service::open(settings.clone()).await?;
+    let (loaded, folder) = service.read_catalog().await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| Error::Start(format!("listen: {} cannot be bound: {error}", settings.listen)))?;
@@ -54,7 +56,7 @@ pub async fn run(
     on_listening(address);
     let watch = service.inner.tasks.spawn(service.clone().watch(closing.clone()));
     let mut stop = std::pin::pin!(stop);
-    let mut started = std::pin::pin!(service.recover());
+    let mut started = std::pin::pin!(service.recover(loaded, folder));
     let mut recovered = false;
     let ended = loop {
         tokio::select! {
@@ -142,17 +144,34 @@ impl Service {
         api::serve(listener, Arc::new(self.clone()), Arc::clone(&self.inner.telemetry), settings, closing)
     }
 
+    /// Reads which streams there are, and the stream files: what refuses the start is told before anybody is served.
+    async fn read_catalog(&self) -> Result<(Loaded, Folder), Error> {
+        let (store, rulebook) = (self.inner.store.clone(), self.inner.rulebook);
+        let dir = self.inner.settings.streams.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let loaded = store.load()?;
+            let folder = dir.map_or_else(|| Ok(Folder::default()), |dir| read_for_start(&dir, &loaded, &rulebook))?;
+            Ok((loaded, folder))
+        });
+        read.await.map_err(|error| Error::Start(format!("reading the catalog: {error}")))?
+    }
+
     /// Starts every stream of the catalog, then applies the stream files.
-    async fn recover(&self) -> Result<(), Error> {
-        let Loaded { streams, damaged } = self.inner.store.load()?;
-        for error in damaged {
-            tracing::error!(%error, "a stream is not started");
-            self.inner.damaged.lock().push(error.to_string());
+    async fn recover(&self, loaded: Loaded, folder: Folder) -> Result<(), Error> {
+        let Loaded { streams, damaged } = loaded;
+        for SetAside { name, error } in damaged {
+            tracing::error!(stream = name, error = with_causes(&error), "a stream is not started");
+            if name.is_none() {
+                tracing::error!(
+                    "no stream can be created until that one is mended or moved away: it may have the same name"
+                );
+            }
+            self.inner.damaged.lock().push(name.map_or(Claim::Unknown, Claim::Name));
         }
         for described in streams {
             let deleting = described.state == crate::catalog::State::Deleting;
             let name = described.definition.name.clone();
-            match self.start_stream(described).await {
+            match self.start_stream(described, None).await {
                 Ok(running) if deleting => {
                     let mut streams = self.inner.streams.write();
                     if let Some(other) = streams.get(&name).map(Arc::clone) {
@@ -168,14 +187,12 @@ impl Service {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(stream = %name, %error, "a stream is not started");
-                    self.inner.damaged.lock().push(error.to_string());
+                    tracing::error!(stream = %name, error = with_causes(&error), "a stream is not started");
+                    self.inner.damaged.lock().push(if deleting { Claim::Nothing } else { Claim::Name(name) });
                 }
             }
         }
-        if let Some(dir) = &self.inner.settings.streams {
-            self.apply_files_at_start(dir).await?;
-        }
+        self.apply_files_at_start(folder).await?;
         self.inner.recovering.store(false, Ordering::Relaxed);
         tracing::info!(streams = self.inner.streams.read().len(), "ready");
         Ok(())
@@ -183,8 +200,7 @@ impl Service {
 
     /// Ends every road within `limit`, then closes the ledgers and the logs.
     async fn finish(&self, limit: Duration) {
-        let mut running: Vec<_> = self.inner.streams.read().values().map(Arc::clone).collect();
-        running.extend(self.inner.draining.lock().values().map(Arc::clone));
+        let running = self.everyone();
         for stream in &running {
             stream.log.close();
             stream.handle.wish(Wish::Stop);
@@ -226,6 +242,12 @@ fn lock(data: &Path) -> Result<File, Error> {
     let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(data_error("writing", &path))?;
     Ok(file)
+}
+
+/// An error with everything behind it, for the log.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn data_error(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {

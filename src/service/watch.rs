@@ -1,4 +1,4 @@
-//! What is looked at once a second: free space, the pool, and the gauges.
+//! What is looked at again and again: free space, the pool, logs that failed, deleted streams that take too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,8 @@ impl Service {
     pub(super) async fn watch(self, closing: CancellationToken) {
         loop {
             let (pool, floor) = (Arc::clone(&self.inner.workshop.pool), self.inner.settings.free_space_floor);
-            let failed: Vec<_> = {
-                let streams = self.inner.streams.read();
-                streams.values().map(|running| running.log.clone()).filter(|log| !log.is_writable()).collect()
-            };
+            let logs = self.everyone().into_iter().map(|running| running.log.clone());
+            let failed: Vec<_> = logs.filter(|log| !log.is_writable()).collect();
             let looked = tokio::task::spawn_blocking(move || {
                 if let Err(error) = pool.look_at_space(floor) {
                     tracing::warn!(%error, "the volume of the logs cannot be asked for free space");
@@ -30,6 +28,7 @@ impl Service {
             if looked.await.is_err() {
                 tracing::error!("looking after the disk panicked");
             }
+            self.end_overdue_drains();
             tokio::select! {
                 () = self.inner.clock.sleep(LOOK_EVERY) => {}
                 () = closing.cancelled() => return,

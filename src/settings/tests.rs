@@ -194,6 +194,11 @@ fn settings_that_contradict_each_other_stop_the_start() {
         load(&[], &environment).unwrap_err(),
         ["HYDRANT_MAX_BODY_BYTES: 68157440 bytes never fit into --body-memory (67108864)"]
     );
+    assert_eq!(
+        with_flags(&[("strict", "true"), ("max_record_bytes", "1024001")]).unwrap_err(),
+        ["--max-record-bytes: 1024001 bytes are more than AWS takes (1024000), and --strict is set"]
+    );
+    assert!(with_flags(&[("strict", "true")]).is_ok());
     let own_state = "--streams: is where hydrant keeps its own state (--data); choose another folder";
     assert_eq!(with_flags(&[("streams", "hydrant-data/streams")]).unwrap_err(), [own_state]);
     assert_eq!(with_flags(&[("streams", "x"), ("data", "x")]).unwrap_err(), [own_state]);

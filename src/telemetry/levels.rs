@@ -11,6 +11,8 @@ use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 pub struct Levels {
     /// Each stream, deleted ones that still drain included.
     pub streams: Vec<StreamLevels>,
+    /// Streams that could not be started.
+    pub streams_damaged: u64,
     /// Bytes that deliveries hold.
     pub delivery_memory_bytes: u64,
 }
@@ -59,6 +61,9 @@ pub(super) fn families(levels: &Levels) -> Vec<MetricFamily> {
     let memory =
         IntGauge::new("hydrant_delivery_memory_bytes", "Bytes that deliveries hold.").expect("the name is valid");
     memory.set(signed(levels.delivery_memory_bytes));
+    let damaged = IntGauge::new("hydrant_streams_damaged", "Streams that could not be started; the log says why.")
+        .expect("the name is valid");
+    damaged.set(signed(levels.streams_damaged));
     for stream in &levels.streams {
         let name = stream.stream.as_str();
         log_bytes.with_label_values(&[name]).set(signed(stream.log_bytes));
@@ -69,7 +74,7 @@ pub(super) fn families(levels: &Levels) -> Vec<MetricFamily> {
             oldest.with_label_values(&[name, cursor.cursor]).set(cursor.oldest_waiting.as_secs_f64());
         }
     }
-    let collectors: [&dyn Collector; 6] = [&log_bytes, &writable, &quarantined, &waiting, &oldest, &memory];
+    let collectors: [&dyn Collector; 7] = [&log_bytes, &writable, &quarantined, &waiting, &oldest, &damaged, &memory];
     let families = collectors.into_iter().flat_map(Collector::collect);
     families.filter(|family| !family.get_metric().is_empty()).collect()
 }

@@ -28,6 +28,7 @@ fn a_scrape_shows_what_was_counted_under_the_promised_names() {
                 oldest_waiting: Duration::from_millis(1500),
             }],
         }],
+        streams_damaged: 2,
         delivery_memory_bytes: 8,
     });
     let text = telemetry.render();
@@ -52,6 +53,7 @@ fn a_scrape_shows_what_was_counted_under_the_promised_names() {
         "hydrant_error_output_records_total{stream=\"s\",type=\"processing-failed\"} 2",
         "hydrant_quarantined_bytes_total{stream=\"s\"} 4",
         "# TYPE hydrant_quarantined_bytes_total counter",
+        "hydrant_streams_damaged 2",
         "hydrant_delivery_memory_bytes 8",
     ] {
         assert!(shown(&text, line), "{line} is missing in\n{text}");

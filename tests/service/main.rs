@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`road`] | what is put arrives: cuts, names, formats, order |
 //! | [`changes`] | streams that are created, changed, paused, deleted while records wait |
+//! | [`catalog`] | names, stream files, damaged folders, `--strict`, `check` |
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |
 //! | [`disk`] | the volume is full |
@@ -25,6 +26,7 @@ mod server;
 #[path = "../../transforms/tests/conformance/unpack.rs"]
 mod unpack;
 
+mod catalog;
 mod changes;
 mod crash;
 mod disk;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -13,11 +13,18 @@ use rustix::io::Errno;
 /// A root directory, held open.
 #[derive(Debug)]
 pub(super) struct Tree {
-    root: OwnedFd,
-    incoming: OwnedFd,
+    path: PathBuf,
+    /// Replaced when the root was removed beneath us: whoever tidies up must not stop delivery.
+    open: Mutex<Arc<Open>>,
     /// Directories whose own entry is known to be synced, by path below the root. An entry that a concurrent delivery, or a
     /// process that crashed, has made but not synced must not be built upon, so the first use of a directory syncs its parent.
     synced: Mutex<HashSet<String>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    root: OwnedFd,
+    incoming: OwnedFd,
 }
 
 /// Why a file could not be put where its key says.
@@ -79,30 +86,31 @@ impl Fault {
 impl Tree {
     /// Opens the root and empties its directory of temporary files.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let root = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
-        match rustix::fs::mkdirat(&root, INCOMING, DIRECTORY_MODE) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let incoming = rustix::fs::openat(&root, INCOMING, DIRECTORY, Mode::empty())?;
-        for entry in Dir::read_from(&incoming)? {
+        let open = Open::at(path)?;
+        for entry in Dir::read_from(&open.incoming)? {
             let entry = entry?;
             if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-                rustix::fs::unlinkat(&incoming, entry.file_name(), AtFlags::empty())?;
+                rustix::fs::unlinkat(&open.incoming, entry.file_name(), AtFlags::empty())?;
             }
         }
-        Ok(Self { root, incoming, synced: Mutex::default() })
+        Ok(Self { path: path.to_owned(), open: Mutex::new(Arc::new(open)), synced: Mutex::default() })
     }
 
     /// A new temporary file.
     pub(super) fn create_incoming(&self, name: &str) -> Result<File, Fault> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.incoming, name, flags, FILE_MODE)?.into())
+        let create = |open: &Open| rustix::fs::openat(&open.incoming, name, flags, FILE_MODE);
+        let open = self.now();
+        match create(&open) {
+            // A directory that was removed while it is held open takes no more files.
+            Err(Errno::NOENT) => Ok(create(&*self.reopen(&open)?)?.into()),
+            created => Ok(created?.into()),
+        }
     }
 
     /// Removes a temporary file that may be gone; one that stays is removed at the next start.
     pub(super) fn remove_incoming(&self, name: &str) {
-        match rustix::fs::unlinkat(&self.incoming, name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(&self.now().incoming, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => tracing::debug!(name, %error, "could not remove a temporary file"),
         }
@@ -111,14 +119,15 @@ impl Tree {
     /// Gives a synced temporary file its name, making and syncing directories as needed.
     pub(super) fn publish(&self, incoming: &str, bucket: &str, key: &str) -> Result<(), Fault> {
         let (directories, file) = split(bucket, key)?;
-        let mut directory = self.root.try_clone()?;
+        let open = self.now();
+        let mut directory = open.root.try_clone()?;
         let mut path = String::new();
         for name in directories {
             path.push('/');
             path.push_str(name);
             directory = self.enter_or_make(directory.as_fd(), name, &path)?;
         }
-        match rustix::fs::renameat(&self.incoming, incoming, &directory, file) {
+        match rustix::fs::renameat(&open.incoming, incoming, &directory, file) {
             Ok(()) => Ok(rustix::fs::fsync(&directory)?),
             Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => Err(Fault::DirectoryInTheWay(file.to_owned())),
             Err(error) => Err(named(error, file)),
@@ -128,7 +137,7 @@ impl Tree {
     /// Bytes of the file that a key names; `None` when there is none.
     pub(super) fn size_of(&self, bucket: &str, key: &str) -> Result<Option<u64>, Fault> {
         let (directories, file) = split(bucket, key)?;
-        let mut directory = self.root.try_clone()?;
+        let mut directory = self.now().root.try_clone()?;
         for name in directories {
             match enter(directory.as_fd(), name) {
                 Ok(inner) => directory = inner,
@@ -172,9 +181,47 @@ impl Tree {
         Ok(inner)
     }
 
+    fn now(&self) -> Arc<Open> {
+        Arc::clone(&self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes and opens the root again in the place of `gone`, unless somebody else did so meanwhile.
+    fn reopen(&self, gone: &Arc<Open>) -> io::Result<Arc<Open>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&open, gone) {
+            // Only the root itself: what it lies in may be a volume that is not mounted now.
+            match std::fs::create_dir(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            let root = self.path.display();
+            tracing::warn!(%root, "the directory of objects was removed, or what it keeps for itself, and is made again");
+            // Temporary files in there can only be of deliveries that found it before.
+            *open = Arc::new(Open::at(&self.path)?);
+            self.synced().clear();
+        }
+        Ok(Arc::clone(&open))
+    }
+
     fn synced(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         // A set is whole after every operation, so a panic elsewhere while it was held does not matter.
         self.synced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn at(path: &Path) -> io::Result<Self> {
+        let root = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
+        if let Some(parent) = path.parent() {
+            // The root may just have been made.
+            rustix::fs::fsync(rustix::fs::open(parent, DIRECTORY, Mode::empty())?)?;
+        }
+        match rustix::fs::mkdirat(&root, INCOMING, DIRECTORY_MODE) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let incoming = rustix::fs::openat(&root, INCOMING, DIRECTORY, Mode::empty())?;
+        Ok(Self { root, incoming })
     }
 }
 
@@ -220,12 +267,24 @@ fn split<'a>(bucket: &'a str, key: &'a str) -> Result<(Vec<&'a str>, &'a str), F
     Ok((directories, file))
 }
 
+/// Whether every component of a key can be a name.
+pub(super) fn fits(key: &str) -> Result<(), Fault> {
+    let (directories, file) = split("bucket", key)?;
+    match directories.into_iter().chain([file]).find(|name| name.len() > MAX_NAME_BYTES) {
+        Some(name) => Err(Fault::TooLong(name.to_owned())),
+        None => Ok(()),
+    }
+}
+
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const DIRECTORY_MODE: Mode = Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).union(Mode::ROTH).union(Mode::XOTH);
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
 
 /// Not a bucket's name: those begin with a letter or digit.
 const INCOMING: &str = ".incoming";
+
+/// `NAME_MAX` of every file system that hydrant is likely to meet.
+const MAX_NAME_BYTES: usize = 255;
 
 const MAX_SYNCED: usize = 4096;
 
@@ -241,6 +300,15 @@ mod tests {
             assert_eq!(fault.code(), code);
             assert!(!fault.is_about_the_key());
         }
+    }
+
+    #[test]
+    fn a_component_of_a_key_is_a_name_or_too_long_for_one() {
+        let name = "n".repeat(255);
+        assert!(fits(&format!("{name}/{name}")).is_ok());
+        assert!(matches!(fits(&format!("a/{name}x/b")), Err(Fault::TooLong(_))));
+        assert!(matches!(fits(&format!("a/{name}x")), Err(Fault::TooLong(_))));
+        assert!(fits("a/..").is_err());
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use hydrant_model::{ApiMembers, Compression, Hints, ObjectDestination, Prefixes, Rules, SinkSpec, TimeZone, prefixes};
+use hydrant_model::{
+    ApiMembers, Compression, Hints, Misfit, ObjectDestination, Prefixes, Rules, SinkSpec, TimeZone, prefixes,
+};
 use serde_json::{Map, Value, json};
 
 mod constrain;
@@ -90,52 +92,58 @@ fn bucket(given: &Value) -> Map<String, Value> {
 }
 
 /// The first cross-field fault of a stored configuration.
-fn check(stored: &Value, _rules: Rules) -> Result<(), String> {
+fn check(stored: &Value, _rules: Rules) -> Result<(), Misfit> {
     supported(stored)?;
     check_bucket(stored, "")?;
-    if let Some(backup) = member(stored, "S3BackupConfiguration") {
+    if let Some(backup) = member(stored, BACKUP) {
         check_bucket(backup, "S3BackupConfiguration.")?;
-        object_destination(backup).map_err(|fault| format!("S3BackupConfiguration: {fault}"))?;
+        read(backup).map_err(|fault| {
+            Misfit::of(format!("{BACKUP}.{}", fault.member), format!("{BACKUP}: {}", fault.message))
+        })?;
     }
-    object_destination(stored).map(drop)
+    read(stored).map(drop)
 }
 
 /// Refuses what this version cannot do yet: an option that is taken and then ignored would lose or garble data.
-fn supported(stored: &Value) -> Result<(), String> {
-    let unsupported = |what: &str| Err(format!("{what} is not supported by this version of hydrant"));
+fn supported(stored: &Value) -> Result<(), Misfit> {
+    let unsupported =
+        |name: &str, what: &str| Err(Misfit::of(name, format!("{what} is not supported by this version of hydrant")));
     if text(stored, "S3BackupMode") == Some("Enabled") {
-        if member(stored, "S3BackupConfiguration").is_none() {
-            return Err("S3 backup destination configuration is required when enabling S3 backup.".to_owned());
+        if member(stored, BACKUP).is_none() {
+            let message = "S3 backup destination configuration is required when enabling S3 backup.";
+            return Err(Misfit::of(BACKUP, message));
         }
-        return unsupported("S3BackupMode Enabled");
+        return unsupported("S3BackupMode", "S3BackupMode Enabled");
     }
     for name in ["ProcessingConfiguration", "DataFormatConversionConfiguration", "DynamicPartitioningConfiguration"] {
         if member(stored, name).is_some_and(is_enabled) {
-            return unsupported(&format!("{name} with Enabled true"));
+            return unsupported(name, &format!("{name} with Enabled true"));
         }
     }
     Ok(())
 }
 
-fn check_bucket(bucket: &Value, place: &str) -> Result<(), String> {
+fn check_bucket(bucket: &Value, place: &str) -> Result<(), Misfit> {
     let hints = member(bucket, "BufferingHints").unwrap_or(&Value::Null);
     for (given, missing) in [("SizeInMBs", "IntervalInSeconds"), ("IntervalInSeconds", "SizeInMBs")] {
         if member(hints, given).is_some() && member(hints, missing).is_none() {
-            return Err(format!(
-                "{place}BufferingHints.{missing} must be specified when BufferingHints.{given} is specified"
-            ));
+            let at = format!("{place}BufferingHints.{missing}");
+            let message = format!("{at} must be specified when BufferingHints.{given} is specified");
+            return Err(Misfit::of(at, message));
         }
     }
     let encryption = member(bucket, "EncryptionConfiguration").unwrap_or(&Value::Null);
     if member(encryption, "NoEncryptionConfig").is_some() && member(encryption, "KMSEncryptionConfig").is_some() {
-        return Err(format!(
-            "{place}EncryptionConfiguration: NoEncryptionConfig and KMSEncryptionConfig cannot both be specified"
-        ));
+        let at = format!("{place}EncryptionConfiguration");
+        let message = format!("{at}: NoEncryptionConfig and KMSEncryptionConfig cannot both be specified");
+        return Err(Misfit::of(at, message));
     }
     let logging = member(bucket, "CloudWatchLoggingOptions").unwrap_or(&Value::Null);
     for name in ["LogGroupName", "LogStreamName"] {
         if is_enabled(logging) && text(logging, name).is_none_or(str::is_empty) {
-            return Err(format!("{place}CloudWatchLoggingOptions.{name} must be specified when logging is enabled"));
+            let at = format!("{place}CloudWatchLoggingOptions.{name}");
+            let message = format!("{at} must be specified when logging is enabled");
+            return Err(Misfit::of(at, message));
         }
     }
     Ok(())
@@ -199,19 +207,19 @@ fn shape(stored: &Value) -> Value {
 /// # Errors
 /// A text that does not parse, by the API's message where it has one.
 pub fn object_destination(stored: &Value) -> Result<ObjectDestination, String> {
-    let required = |name: &str| text(stored, name).ok_or_else(|| format!("{name} must be specified"));
+    read(stored).map_err(|fault| fault.message)
+}
+
+fn read(stored: &Value) -> Result<ObjectDestination, Misfit> {
+    let required = |name: &str| text(stored, name).ok_or_else(|| Misfit::of(name, format!("{name} must be specified")));
     let bucket_arn = required("BucketARN")?;
-    let (_, bucket) = bucket_arn.rsplit_once(":s3:::").ok_or("BucketARN must have the form arn:aws:s3:::bucket")?;
-    if matches!(bucket, "." | "..") {
-        // The API's pattern lets them pass, and the embedded directory would read them as directions.
-        return Err(format!("BucketARN {bucket_arn} names no bucket"));
-    }
-    let time_zone = TimeZone::named(time_zone_name(stored)).map_err(|error| format!("CustomTimeZone: {error}"))?;
-    let partitioning = member(stored, "DynamicPartitioningConfiguration").is_some_and(is_enabled);
-    let Prefixes { prefix, error_output } =
-        prefixes(text(stored, "Prefix"), text(stored, "ErrorOutputPrefix"), partitioning).map_err(|e| e.to_string())?;
+    let bucket = bucket_name(bucket_arn).map_err(|message| Misfit::of("BucketARN", message))?;
+    let time_zone = TimeZone::named(time_zone_name(stored))
+        .map_err(|error| Misfit::of("CustomTimeZone", format!("CustomTimeZone: {error}")))?;
+    let Prefixes { prefix, error_output } = both_prefixes(stored)?;
     let format = required("CompressionFormat")?;
-    let compression = Compression::from_name(format).ok_or_else(|| format!("CompressionFormat {format} is unknown"))?;
+    let compression = Compression::from_name(format)
+        .ok_or_else(|| Misfit::of("CompressionFormat", format!("CompressionFormat {format} is unknown")))?;
     let kms = member(stored, "EncryptionConfiguration").and_then(|it| member(it, "KMSEncryptionConfig"));
     Ok(ObjectDestination {
         role_arn: required("RoleARN")?.to_owned(),
@@ -226,12 +234,39 @@ pub fn object_destination(stored: &Value) -> Result<ObjectDestination, String> {
     })
 }
 
-fn hints(stored: &Value) -> Result<Hints, String> {
+fn bucket_name(arn: &str) -> Result<&str, String> {
+    match arn.rsplit_once(":s3:::") {
+        None => Err("BucketARN must have the form arn:aws:s3:::bucket".to_owned()),
+        // The API's pattern lets them pass, and the embedded directory would read them as directions.
+        Some((_, "." | "..")) => Err(format!("BucketARN {arn} names no bucket")),
+        Some((_, bucket)) => Ok(bucket),
+    }
+}
+
+fn both_prefixes(stored: &Value) -> Result<Prefixes, Misfit> {
+    let partitioning = member(stored, "DynamicPartitioningConfiguration").is_some_and(is_enabled);
+    let prefix = text(stored, "Prefix");
+    prefixes(prefix, text(stored, "ErrorOutputPrefix"), partitioning).map_err(|error| {
+        // A prefix that does not go with one that is valid is at fault itself.
+        let at_fault = if prefixes(prefix, Some(VALID_ERROR_PREFIX), partitioning).is_err() {
+            "Prefix"
+        } else {
+            "ErrorOutputPrefix"
+        };
+        Misfit::of(at_fault, error.to_string())
+    })
+}
+
+fn hints(stored: &Value) -> Result<Hints, Misfit> {
     let hints = member(stored, "BufferingHints").unwrap_or(&Value::Null);
     let number = |name: &str| {
-        member(hints, name).and_then(Value::as_u64).ok_or_else(|| format!("BufferingHints.{name} must be specified"))
+        let at = format!("BufferingHints.{name}");
+        let number = member(hints, name).and_then(Value::as_u64);
+        number.ok_or_else(|| Misfit::of(at.clone(), format!("{at} must be specified")))
     };
-    let size_bytes = number("SizeInMBs")?.checked_mul(MEBIBYTE).ok_or("BufferingHints.SizeInMBs is too large")?;
+    let size_bytes = number("SizeInMBs")?.checked_mul(MEBIBYTE);
+    let size_bytes =
+        size_bytes.ok_or_else(|| Misfit::of("BufferingHints.SizeInMBs", "BufferingHints.SizeInMBs is too large"))?;
     Ok(Hints { size_bytes, interval: Duration::from_secs(number("IntervalInSeconds")?) })
 }
 
@@ -277,6 +312,8 @@ fn without_nulls(value: Value) -> Value {
 }
 
 const MEBIBYTE: u64 = 1024 * 1024;
+const BACKUP: &str = "S3BackupConfiguration";
+const VALID_ERROR_PREFIX: &str = "!{firehose:error-output-type}/";
 
 #[cfg(test)]
 mod tests;

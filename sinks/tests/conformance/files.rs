@@ -122,3 +122,23 @@ async fn a_directory_that_was_removed_is_made_again() {
     assert!(matches!(deliver(sink.as_ref(), "a/b/2").await, Outcome::Delivered(_)));
     assert_eq!(directory.keys("b").await, ["a/b/2"]);
 }
+
+#[tokio::test]
+async fn a_root_that_is_removed_is_made_again() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let volume = parent.path().join("volume");
+    std::fs::create_dir(&volume).expect("made");
+    let path = volume.join("objects");
+    let root = FileRoot::open(&path).expect("opens");
+    let sink = root.sink("b");
+    assert!(matches!(deliver(&sink, "x/1").await, Outcome::Delivered(_)));
+    for removed in [path.clone(), path.join(".incoming"), path.join("b")] {
+        std::fs::remove_dir_all(&removed).expect("removed");
+        assert!(matches!(deliver(&sink, "x/2").await, Outcome::Delivered(_)), "{}", removed.display());
+        assert_eq!(std::fs::read(path.join("b/x/2")).expect("the file"), data(10));
+    }
+    // Not where the volume itself is gone.
+    std::fs::remove_dir_all(&volume).expect("removed");
+    let outcome = deliver(&sink, "x/3").await;
+    assert!(matches!(&outcome, Outcome::Retry { error, .. } if error.code == "File.IoError"), "{outcome:?}");
+}

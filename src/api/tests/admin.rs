@@ -38,7 +38,7 @@ async fn status_shows_what_streams_do() {
     let world = World::new().await;
     let mut wire = world.connect().await;
     let expected = json!({
-        "name": "clicks", "status": "ACTIVE", "version": 3, "paused": false,
+        "name": "clicks", "id": "0a", "status": "ACTIVE", "version": 3, "paused": false,
         "logBytes": 1, "diskBudgetBytes": 2, "quarantinedBytes": 0,
         "cursors": [{
             "cursor": "main", "destination": "S3", "waitingRecords": 7, "waitingBytes": 70,

@@ -164,6 +164,7 @@ impl Backend for Table {
             disk_budget_bytes: 2,
             quarantined_bytes: 0,
             name: NAME.to_owned(),
+            id: "0a".to_owned(),
             status: "ACTIVE".to_owned(),
             version: 3,
             paused: false,

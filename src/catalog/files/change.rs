@@ -11,12 +11,16 @@ use crate::catalog::{Definition, Error, Rulebook};
 /// The difference between a stream file and what was last applied from it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Change {
-    /// Members of the destination; `None` goes back to the default.
-    pub destination: BTreeMap<String, Option<Value>>,
-    /// Tags, settings among them; `None` is taken away.
-    pub tags: BTreeMap<String, Option<String>>,
-    /// `ThroughputHintInMBs`, where it changed.
-    pub throughput_hint_mbs: Option<Option<u64>>,
+    /// Members of the destination.
+    pub destination: BTreeMap<String, Value>,
+    /// Members of the destination that the file had and leaves out now. As with `UpdateDestination`, they keep their value.
+    pub left_out: Vec<String>,
+    /// Tags, settings among them.
+    pub tags: BTreeMap<String, String>,
+    /// Tags that the file had, with their values, and does not have now: they go, unless the API gave them another value since.
+    pub tags_gone: BTreeMap<String, String>,
+    /// `ThroughputHintInMBs`, where the file has one that changed.
+    pub throughput_hint_mbs: Option<u64>,
 }
 
 impl Change {
@@ -46,10 +50,13 @@ impl Change {
         let hint = |document: &Value| {
             document.pointer("/DirectPutSourceConfiguration/ThroughputHintInMBs").and_then(Value::as_u64)
         };
+        let (members_before, members) = (destination(before), destination(document));
         Ok(Self {
-            destination: differing(&destination(before), &destination(document)),
-            tags: differing(&tags_before, &tags),
-            throughput_hint_mbs: (hint(before) != hint(document)).then(|| hint(document)),
+            destination: without(&members, |name, value| members_before.get(name) == Some(value)),
+            left_out: without(&members_before, |name, _| members.contains_key(name)).into_keys().collect(),
+            tags: without(&tags, |key, value| tags_before.get(key) == Some(value)),
+            tags_gone: without(&tags_before, |key, _| tags.contains_key(key)),
+            throughput_hint_mbs: hint(document).filter(|now| hint(before) != Some(*now)),
         })
     }
 
@@ -73,30 +80,13 @@ impl Change {
         let member = &current.destination.member;
         let spec = rulebook.by_create_member(member).ok_or_else(|| Error::not_supported(member))?;
         let mut configuration = current.destination.configuration.as_object().cloned().unwrap_or_default();
-        lay_over(&self.destination, |name, value| {
-            match value {
-                Some(value) => configuration.insert(name, value),
-                None => configuration.shift_remove(&name),
-            };
-        });
-        lay_over(&self.tags, |key, value| {
-            match value {
-                Some(value) => definition.tags.insert(key, value),
-                None => definition.tags.remove(&key),
-            };
-        });
-        if let Some(hint) = self.throughput_hint_mbs {
-            definition.throughput_hint_mbs = hint;
-        }
+        configuration.extend(self.destination.clone());
+        definition.tags.retain(|key, value| self.tags_gone.get(key) != Some(value));
+        definition.tags.extend(self.tags.clone());
+        definition.throughput_hint_mbs = self.throughput_hint_mbs.or(definition.throughput_hint_mbs);
         definition.destination.configuration = (spec.normalize)(&Value::Object(configuration));
-        definition.verify(spec, rulebook)?;
+        definition.verify(spec, rulebook).map_err(|misfit| misfit.error)?;
         Ok(definition)
-    }
-}
-
-fn lay_over<V: Clone>(changes: &BTreeMap<String, Option<V>>, mut change: impl FnMut(String, Option<V>)) {
-    for (name, value) in changes {
-        change(name.clone(), value.clone());
     }
 }
 
@@ -107,11 +97,7 @@ fn destination(document: &Value) -> BTreeMap<String, Value> {
     present.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn differing<V: Clone + PartialEq>(
-    before: &BTreeMap<String, V>,
-    after: &BTreeMap<String, V>,
-) -> BTreeMap<String, Option<V>> {
-    let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (name.clone(), None));
-    let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(*value));
-    gone.chain(changed.map(|(name, value)| (name.clone(), Some(value.clone())))).collect()
+fn without<V: Clone>(entries: &BTreeMap<String, V>, drop: impl Fn(&str, &V) -> bool) -> BTreeMap<String, V> {
+    let kept = entries.iter().filter(|(name, value)| !drop(name, value));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -96,7 +96,7 @@ fn each_fault_names_file_field_and_rule() {
         "2.yaml: ExtendedS3DestinationConfiguration.CompressionFormat: Member must satisfy enum value set: [ZIP, ",
         "2.yaml: Hydrant.GzipLevel: must be a whole number from 1 to 9",
         "2.yaml: Hydrant.Speed: no such setting; there are Durability, ",
-        "3.yaml: ExtendedS3DestinationConfiguration: BufferingHints.IntervalInSeconds must be specified when ",
+        "3.yaml: ExtendedS3DestinationConfiguration.BufferingHints.IntervalInSeconds: BufferingHints.IntervalInSeconds must ",
         "4.yaml: Tags: hydrant:OnDelete is set by a tag and by the Hydrant block",
         "5.yaml: is not YAML: ",
         "6.json: is not JSON with each key once: EOF",
@@ -109,6 +109,23 @@ fn each_fault_names_file_field_and_rule() {
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, expected) in lines.iter().zip(expected) {
         assert!(line.starts_with(expected), "{line}\ninstead of {expected}");
+    }
+}
+
+#[test]
+fn a_fault_of_meaning_names_the_member_that_is_at_fault() {
+    for (more, field) in [
+        ("  Prefix: '!{timestamp:yyyy}/'\n", "ErrorOutputPrefix"),
+        ("  Prefix: '!{nonsense'\n", "Prefix"),
+        ("  ErrorOutputPrefix: '!{firehose:nonsense}'\n", "ErrorOutputPrefix"),
+        ("  CustomTimeZone: Nowhere/Land\n", "CustomTimeZone"),
+        ("  CloudWatchLoggingOptions: {Enabled: true}\n", "CloudWatchLoggingOptions.LogGroupName"),
+        ("  S3BackupMode: Enabled\n", "S3BackupConfiguration"),
+        ("  ProcessingConfiguration: {Enabled: true}\n", "ProcessingConfiguration"),
+    ] {
+        let lines = faults(&[("a.yaml", &format!("{PLAIN}{more}"))]);
+        let expected = format!("a.yaml: ExtendedS3DestinationConfiguration.{field}: ");
+        assert!(lines.len() == 1 && lines[0].starts_with(&expected), "{lines:?}");
     }
 }
 
@@ -134,16 +151,11 @@ fn only_members_that_differ_between_files_are_applied() {
     let after =
         with("  Prefix: b/\n  CompressionFormat: GZIP\nTags: [{Key: u, Value: '1'}]\nHydrant: {OnDelete: discard}\n");
     let change = Change::between(Some(&before.content), &after).expect("a change");
-    let prefix = Some(json!("b/"));
-    assert_eq!(change.destination, BTreeMap::from([("FileExtension".to_owned(), None), ("Prefix".to_owned(), prefix)]));
-    assert_eq!(
-        change.tags,
-        BTreeMap::from([
-            ("hydrant:OnDelete".to_owned(), Some("discard".to_owned())),
-            ("t".to_owned(), None),
-            ("u".to_owned(), Some("1".to_owned()))
-        ])
-    );
+    assert_eq!(change.destination, BTreeMap::from([("Prefix".to_owned(), json!("b/"))]));
+    assert_eq!(change.left_out, ["FileExtension"]);
+    let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(change.tags, BTreeMap::from([text("hydrant:OnDelete", "discard"), text("u", "1")]));
+    assert_eq!(change.tags_gone, BTreeMap::from([text("t", "1")]));
     // What the API set meanwhile stays, but where the file changed it too.
     let mut current = before.definition.clone();
     current.destination.configuration["CompressionFormat"] = json!("ZIP");
@@ -152,7 +164,7 @@ fn only_members_that_differ_between_files_are_applied() {
     let applied = change.apply(&current, &rulebook()).expect("valid");
     let stored = &applied.destination.configuration;
     assert_eq!((&stored["Prefix"], &stored["CompressionFormat"]), (&json!("b/"), &json!("ZIP")));
-    assert_eq!(stored.get("FileExtension"), None);
+    assert_eq!(stored["FileExtension"], ".x");
     assert_eq!(applied.tags.keys().map(String::as_str).collect::<Vec<_>>(), ["api", "hydrant:OnDelete", "u"]);
 }
 
@@ -178,12 +190,61 @@ fn the_first_file_of_a_stream_made_by_the_api_takes_nothing_away() {
 }
 
 #[test]
-fn a_member_that_goes_away_is_back_at_its_default() {
+fn a_member_that_goes_away_keeps_its_value_as_with_update_destination() {
     let before = with("  BufferingHints: {SizeInMBs: 9, IntervalInSeconds: 9}\n");
     let change = Change::between(Some(&before.content), &with("")).expect("a change");
-    let applied = change.apply(&before.definition, &rulebook()).expect("valid");
-    let hints = &applied.destination.configuration["BufferingHints"];
-    assert_eq!(hints, &json!({"SizeInMBs": 5, "IntervalInSeconds": 300}));
+    assert!(!change.needs_version());
+    let mut current = before.definition.clone();
+    assert_eq!(change.apply(&current, &rulebook()).expect("valid"), current);
+    // Not the file's to take back, whoever set it.
+    current.destination.configuration["BufferingHints"] = json!({"SizeInMBs": 7, "IntervalInSeconds": 7});
+    assert_eq!(change.apply(&current, &rulebook()).expect("valid"), current);
+}
+
+#[test]
+fn a_tag_that_goes_away_goes_unless_the_api_set_it_since() {
+    let before = with("Hydrant: {GzipLevel: 3, OnDelete: discard}\n");
+    let change = Change::between(Some(&before.content), &with("")).expect("a change");
+    let mut current = before.definition.clone();
+    current.tags.insert("hydrant:GzipLevel".to_owned(), "9".to_owned());
+    let applied = change.apply(&current, &rulebook()).expect("valid");
+    assert_eq!(applied.tags, BTreeMap::from([("hydrant:GzipLevel".to_owned(), "9".to_owned())]));
+}
+
+#[test]
+fn a_file_that_names_another_stream_than_before_is_told_from_one_that_took_over() {
+    let other = PLAIN.replace("orders", "sales");
+    let (_dir, renamed) = folder(&[("a.yaml", &other)]);
+    let before = file(PLAIN).content;
+    let sales = renamed.files.first().expect("a file");
+    assert_eq!(renamed.former_name(sales, [("orders", Some(&before)), ("api", None)]), Some("orders"));
+    assert_eq!(renamed.former_name(sales, [("api", None)]), None, "it exists no more");
+    let earlier = Applied { file: None, ..before.clone() };
+    assert_eq!(renamed.former_name(sales, [("orders", Some(&earlier))]), None, "nobody knows");
+    assert_eq!(renamed.former_name(sales, [("orders", Some(&before)), ("sales", Some(&sales.content))]), None);
+    let (_dir, taken_over) = folder(&[("a.yaml", &other), ("b.yaml", PLAIN)]);
+    assert_eq!(taken_over.former_name(sales, [("orders", Some(&before))]), None);
+}
+
+#[test]
+fn a_file_went_away_only_where_its_path_is_free() {
+    let applied = file(PLAIN).content;
+    let earlier = Applied { file: None, ..applied.clone() };
+    let (_dir, empty) = folder(&[]);
+    assert!(empty.lacks("orders", &applied) && empty.lacks("orders", &earlier));
+    let (_dir, faulty) = folder(&[("a.yaml", "[")]);
+    assert!(!faulty.lacks("orders", &applied) && !faulty.lacks("orders", &earlier));
+    let (_dir, moved) = folder(&[("b.yaml", PLAIN)]);
+    assert!(!moved.lacks("orders", &applied));
+    let (dir, _) = folder(&[]);
+    let unreadable = Folder::read(&dir.path().join("nowhere"), &rulebook());
+    assert!(!unreadable.lacks("orders", &applied), "it cannot be told");
+}
+
+#[test]
+fn what_an_earlier_version_kept_of_a_file_is_still_read() {
+    let applied: Applied = serde_json::from_value(json!({"hash": "00", "document": {}})).expect("valid");
+    assert_eq!(applied, Applied { hash: "00".to_owned(), document: json!({}), file: None });
 }
 
 #[test]
@@ -220,10 +281,11 @@ fn a_change_of_name_or_source_is_refused() {
 
 #[test]
 fn a_change_that_does_not_fit_what_the_api_set_is_refused() {
-    let before = with("  ErrorOutputPrefix: '!{firehose:error-output-type}/'\n");
+    let before = with("");
     let mut current = before.definition.clone();
+    current.destination.configuration["ErrorOutputPrefix"] = json!("!{firehose:error-output-type}/");
     current.destination.configuration["Prefix"] = json!("!{timestamp:yyyy}/");
-    let change = Change::between(Some(&before.content), &with("")).expect("a change");
+    let change = Change::between(Some(&before.content), &with("  ErrorOutputPrefix: ''\n")).expect("a change");
     let error = change.apply(&current, &rulebook()).expect_err("no error output prefix");
     assert_eq!(error.to_string(), "ErrorOutputPrefix cannot be null or empty when Prefix contains expressions");
 }

@@ -24,7 +24,7 @@ pub enum StoreError {
     /// A file that is not what was written.
     #[error(
         "{} is damaged: {cause}; put back a copy of it, or move its stream's folder out of the data directory to go on without \
-         the stream",
+         the stream, and keep that folder: records that wait lie in it",
         path.display()
     )]
     Damaged {
@@ -32,6 +32,21 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         cause: String,
+    },
+    /// A second stream of one name.
+    #[error(
+        "stream {name} is in two folders, {} and {}: the first is started, and what waits in the second stays there; have \
+         another hydrant, with a data directory of its own, deliver a copy of the second before you take it away",
+        started.display(),
+        folder.display()
+    )]
+    Double {
+        /// The name.
+        name: String,
+        /// Where the second is.
+        folder: PathBuf,
+        /// Where the first is.
+        started: PathBuf,
     },
     /// A file that a later version of hydrant wrote.
     #[error("{} has format {format}, and this version of hydrant reads up to {FORMAT}: start the later version again", path.display())]

@@ -5,9 +5,10 @@ use std::fs;
 use std::io::ErrorKind;
 
 use hydrant_model::StreamId;
+use serde_json::Value;
 
 use super::file::{read, sync_dir};
-use super::{Loaded, REMOVED, State, Store, StoreError, Stream, StreamJson, VERSIONS};
+use super::{Loaded, REMOVED, SetAside, State, Store, StoreError, Stream, StreamJson, VERSIONS};
 use crate::catalog::Definition;
 
 impl Store {
@@ -29,7 +30,7 @@ impl Store {
             match self.load_stream(id) {
                 Ok(Some(stream)) => loaded.streams.push(stream),
                 Ok(None) => {}
-                Err(error) => loaded.damaged.push(error),
+                Err(error) => loaded.damaged.push(SetAside { name: self.name_of(id), error }),
             }
         }
         loaded.streams.sort_by_key(|stream| (stream.created_ms, stream.id));
@@ -37,7 +38,16 @@ impl Store {
         Ok(loaded)
     }
 
-    /// Two active streams of one name can only come from copied folders: the older one is kept.
+    /// The name of a stream that cannot be read, as far as its file still says it; another format's says it too.
+    fn name_of(&self, id: StreamId) -> Option<String> {
+        let json: Value = serde_json::from_slice(&fs::read(self.stream_json(id)).ok()?).ok()?;
+        // The file of another stream says nothing of this one.
+        let ours = json.get("id").and_then(Value::as_str) == Some(id.to_string().as_str());
+        let name = json.get("name").and_then(Value::as_str).filter(|name| ours && !name.is_empty());
+        name.map(str::to_owned)
+    }
+
+    /// Two active streams of one name come from folders that were put back or copied: the older one is started.
     fn set_aside_double_names(&self, loaded: &mut Loaded) {
         let mut seen: BTreeMap<String, StreamId> = BTreeMap::new();
         let damaged = &mut loaded.damaged;
@@ -49,8 +59,9 @@ impl Store {
                 seen.insert(stream.definition.name.clone(), stream.id);
                 return true;
             };
-            let cause = format!("stream {} is already in folder {earlier}", stream.definition.name);
-            damaged.push(StoreError::Damaged { path: self.stream_json(stream.id), cause });
+            let name = stream.definition.name.clone();
+            let (folder, started) = (self.folder(stream.id), self.folder(*earlier));
+            damaged.push(SetAside { name: Some(name.clone()), error: StoreError::Double { name, folder, started } });
             false
         });
     }
@@ -73,6 +84,7 @@ impl Store {
             state: json.state,
             created_ms: json.created_ms,
             updated_ms: json.updated_ms,
+            deleted_ms: json.deleted_ms,
             version: json.version,
             definition: Definition {
                 name: json.name,

@@ -27,7 +27,7 @@ fn names(loaded: &Loaded) -> Vec<&str> {
 
 fn only_fault(loaded: &Loaded) -> String {
     assert_eq!(loaded.damaged.len(), 1, "{:?}", loaded.damaged);
-    loaded.damaged.iter().map(ToString::to_string).collect()
+    loaded.damaged.iter().map(|set_aside| set_aside.error.to_string()).collect()
 }
 
 fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
@@ -42,7 +42,11 @@ fn a_stream_survives_reopening_with_everything_it_had() {
     let mut full = definition("orders");
     full.tags.insert("team".to_owned(), "größe".to_owned());
     full.throughput_hint_mbs = Some(3);
-    let applied = Applied { hash: "00ff".to_owned(), document: json!({"Prefix": "größe/", "n": 1.5}) };
+    let applied = Applied {
+        hash: "00ff".to_owned(),
+        document: json!({"Prefix": "größe/", "n": 1.5}),
+        file: Some("größe.yaml".to_owned()),
+    };
     let made = open(&data).create(A, full, Some(applied), 1000).expect("created");
     assert_eq!(open(&data).load().expect("loads").streams, [made]);
 }
@@ -60,7 +64,7 @@ fn versions_states_and_tags_survive_reopening() {
     changed.destination.configuration["Prefix"] = json!("not by tagging/");
     let a = store.retag(&a, changed, None).expect("tagged");
     assert_eq!((a.version, a.updated_ms), (2, Some(5000)));
-    let b = store.set_state(b, State::Deleting).expect("deleting");
+    let b = store.begin_deletion(b, 7000).expect("deleting");
     assert_eq!(open(&data).load().expect("loads").streams, [a.clone(), b]);
     assert_eq!(a.definition.destination.configuration["Prefix"], "new/");
     assert_eq!(store.version(A, 1).expect("kept").configuration.get("Prefix"), None);
@@ -136,6 +140,27 @@ fn a_file_of_a_later_format_is_refused_and_says_so() {
 }
 
 #[test]
+fn the_name_of_a_stream_that_cannot_be_read_is_known_where_its_file_still_says_it() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage, Option<&str>); 6] = [
+        ("stream.json", |path| edit(path, |json| json["format"] = json!(2)), Some("a")),
+        ("stream.json", |path| edit(path, |json| json["state"] = json!("SLEEPING")), Some("a")),
+        ("versions/1.json", |path| fs::remove_file(path).expect("removed"), Some("a")),
+        ("stream.json", |path| fs::write(path, b"{\"format\":1,").expect("written"), None),
+        ("stream.json", |path| fs::write(path, b"{}").expect("written"), None),
+        // The file of another stream does not say what this one is called.
+        ("stream.json", |path| edit(path, |json| json["id"] = json!(B)), None),
+    ];
+    for (file, damage, name) in cases {
+        let (_data, store) = two_streams();
+        damage(&store.folder(A).join(file));
+        let loaded = store.load().expect("loads");
+        assert_eq!(loaded.damaged.len(), 1);
+        assert_eq!(loaded.damaged[0].name.as_deref(), name, "{}", loaded.damaged[0].error);
+    }
+}
+
+#[test]
 fn a_creation_cut_short_leaves_nothing() {
     let (data, store) = two_streams();
     fs::remove_file(store.folder(A).join("stream.json")).expect("removed");
@@ -199,8 +224,13 @@ fn of_two_active_streams_with_one_name_the_older_starts_and_a_deleting_one_may_s
     let newer = store.create(A, definition("a"), None, 2000).expect("created");
     let loaded = store.load().expect("loads");
     assert_eq!(loaded.streams.iter().map(|stream| stream.id).collect::<Vec<_>>(), [B]);
-    assert!(only_fault(&loaded).contains(&format!("stream a is already in folder {B}")));
-    store.set_state(&newer, State::Deleting).expect("deleting");
+    let fault = only_fault(&loaded);
+    let (first, second) = (store.folder(B), store.folder(A));
+    let expected = format!("stream a is in two folders, {} and {}: ", first.display(), second.display());
+    assert!(fault.starts_with(&expected), "{fault}");
+    assert!(!fault.contains("damaged") && !fault.contains("move"), "both hold records: {fault}");
+    assert_eq!(loaded.damaged[0].name.as_deref(), Some("a"));
+    store.begin_deletion(&newer, 7000).expect("deleting");
     assert_eq!(store.load().expect("loads").streams.len(), 2);
 }
 

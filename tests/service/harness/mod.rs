@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::api::{Client, Refusal};
 pub(crate) use self::bucket::Bucket;
-pub(crate) use self::process::{Hydrant, Setup, refused};
+pub(crate) use self::process::{Hydrant, Setup, checked, refused};
 pub(crate) use self::stream::Stream;
 
 /// Long enough for a busy machine; nothing that works takes it.

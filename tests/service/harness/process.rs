@@ -1,5 +1,6 @@
 //! The binary as a process: started, watched, ended, and never left behind.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::{Client, LONG, POLL, until};
 use crate::server::{ACCESS_KEY, SECRET};
@@ -72,6 +73,12 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
+        let mut command = self.bare_command("serve");
+        command.args(["--listen", &self.listen]);
+        command
+    }
+
+    fn bare_command(&self, subcommand: &str) -> Command {
         let mut command = match &self.open_files {
             None => Command::new(env!("CARGO_BIN_EXE_hydrant")),
             Some(limit) => {
@@ -87,7 +94,7 @@ impl Setup {
             }
         }
         command
-            .args(["serve", "--listen", &self.listen, "--data"])
+            .args([subcommand, "--data"])
             .arg(&self.data)
             .args(&self.args)
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -163,6 +170,24 @@ impl Hydrant {
     /// Everything that it logged so far.
     pub(crate) fn log_text(&self) -> String {
         self.log.lock().expect("a lock").join("\n")
+    }
+
+    /// Lets it open only so many files more.
+    pub(crate) fn spare_files(&self, spare: usize) {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process");
+        let names = open.map(|it| it.expect("an entry").file_name().to_string_lossy().into_owned());
+        let taken: HashSet<u64> = names.map(|name| name.parse().expect("a number")).collect();
+        // The limit is about the number that a file gets, the lowest that is free.
+        let limit = (0..).filter(|number| !taken.contains(number)).nth(spare).expect("a number");
+        self.limit_files(limit);
+    }
+
+    /// Files are numbered below this from now on.
+    pub(crate) fn limit_files(&self, most: u64) {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).expect("an id"));
+        // It was started with the limits of this process, of which the hard one may not be raised.
+        let limit = Rlimit { current: Some(most), maximum: getrlimit(Resource::Nofile).maximum };
+        prlimit(id, Resource::Nofile, limit).expect("a limit");
     }
 
     /// SIGHUP: the stream files are read again.
@@ -244,6 +269,16 @@ impl Drop for Hydrant {
     }
 }
 
+/// What `hydrant check` with the same settings, and with `args`, says on standard output, and its exit code.
+pub(crate) async fn checked(setup: &Setup, args: &[&str]) -> (i32, String) {
+    let mut command = setup.bare_command("check");
+    command.args(args);
+    // The S3 server may run on this thread.
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
+    let output = output.expect("the binary starts");
+    (output.status.code().expect("no signal"), String::from_utf8(output.stdout).expect("text"))
+}
+
 /// What a start that must be refused says, and its exit code.
 pub(crate) async fn refused(setup: &Setup) -> (i32, String) {
     let mut child = setup.command().spawn().expect("the binary starts");
@@ -258,7 +293,9 @@ pub(crate) async fn refused(setup: &Setup) -> (i32, String) {
         }
         tokio::time::sleep(POLL).await;
     };
-    let mut text = String::new();
+    let (mut text, mut first_line) = (String::new(), String::new());
+    child.stdout.take().expect("a pipe").read_to_string(&mut first_line).expect("text");
+    assert_eq!(first_line, "", "nobody may be told an address");
     child.stderr.take().expect("a pipe").read_to_string(&mut text).expect("text");
     (status.code().expect("no signal"), text)
 }

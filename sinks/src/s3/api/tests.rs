@@ -24,7 +24,7 @@ fn faults(value: &Value, member: &str, shape: Shape, rules: Rules) -> Faults {
 }
 
 fn refusal(value: &Value) -> String {
-    (SPEC.check)(&(SPEC.normalize)(value), Rules::Wide).expect_err("refused")
+    (SPEC.check)(&(SPEC.normalize)(value), Rules::Wide).expect_err("refused").message
 }
 
 #[test]
@@ -286,7 +286,10 @@ fn structures_are_replaced_whole_so_half_an_update_of_the_hints_is_refused() {
     let stored = (SPEC.normalize)(&minimal());
     let merged = (SPEC.merge)(&stored, &json!({"BufferingHints": {"SizeInMBs": 64}}));
     assert!(
-        (SPEC.check)(&merged, Rules::Wide).expect_err("incomplete").contains("IntervalInSeconds must be specified")
+        (SPEC.check)(&merged, Rules::Wide)
+            .expect_err("incomplete")
+            .message
+            .contains("IntervalInSeconds must be specified")
     );
     let merged = (SPEC.merge)(&stored, &json!({"CloudWatchLoggingOptions": {"LogGroupName": "g"}}));
     assert_eq!(merged["CloudWatchLoggingOptions"], json!({"Enabled": false, "LogGroupName": "g"}));
