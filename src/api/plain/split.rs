@@ -11,11 +11,14 @@
 //! copied once.
 
 mod json;
+mod json_lines;
+mod skim;
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 
 use crate::api::put::Records;
 use json::Checker;
+use json_lines::json_lines;
 
 /// How the body of a request is divided into records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +107,7 @@ pub fn split(body: Vec<u8>, format: Format, newline: bool, max_record: usize) ->
     let rules = Rules { newline, max_record };
     let records = match format {
         Format::JsonLines => json_lines(body, &rules),
-        Format::TextLines => lines(body, &rules, is_empty_line, |_, _| Ok(())),
+        Format::TextLines => text_lines(body, &rules),
         Format::Json => json_value(&body, &rules),
         Format::Octets if body.is_empty() => Err(SplitError::Empty),
         Format::Octets => {
@@ -132,38 +135,18 @@ impl Rules {
     }
 }
 
-fn json_lines(body: Vec<u8>, rules: &Rules) -> Result<Records, SplitError> {
-    if let Err(error) = std::str::from_utf8(&body) {
-        let before = body.get(..error.valid_up_to()).unwrap_or_default();
-        return Err(SplitError::NotUtf8 { place: Place::Line(1 + memchr::memchr_iter(b'\n', before).count()) });
-    }
-    let mut checker = Checker::default();
-    lines(body, rules, is_blank_line, |line, number| {
-        checker.check(line).map_err(|rule| SplitError::NotJson { place: Place::Line(number), rule })
-    })
-}
-
-/// Divides at line feeds. `check` sees each line that is not blank, without its line feed, and its number.
-fn lines(
-    mut body: Vec<u8>,
-    rules: &Rules,
-    is_blank: impl Fn(&[u8]) -> bool,
-    mut check: impl FnMut(&[u8], usize) -> Result<(), SplitError>,
-) -> Result<Records, SplitError> {
-    // An unfinished last line gets its line feed here, so that below every line has one.
-    if memrchr(b'\n', &body) != body.len().checked_sub(1) {
-        body.push(b'\n');
-    }
+/// Divides text at line feeds.
+fn text_lines(mut body: Vec<u8>, rules: &Rules) -> Result<Records, SplitError> {
+    end_last_line(&mut body);
     let mut lengths = Vec::with_capacity(body.len() / EXPECTED_LINE);
     let mut kept: Option<Vec<u8>> = (!rules.newline).then(|| Vec::with_capacity(body.len()));
     let (mut start, mut number) = (0, 0);
     while let Some((line, after)) = next_line(&body, start) {
         number += 1;
-        if is_blank(line) {
+        if matches!(line, [] | [b'\r']) {
             // Only now is a copy needed: up to here the body is what is stored.
             kept.get_or_insert_with(|| body.get(..start).unwrap_or_default().to_vec());
         } else {
-            check(line, number)?;
             lengths.push(rules.length(line, Place::Line(number), usize::from(rules.newline))?);
             if let Some(kept) = &mut kept {
                 kept.extend_from_slice(line);
@@ -177,19 +160,18 @@ fn lines(
     Ok(Records { lengths, body: kept.unwrap_or(body) })
 }
 
+/// Gives an unfinished last line its line feed, so that every line has one.
+fn end_last_line(body: &mut Vec<u8>) {
+    if body.last().is_some_and(|byte| *byte != b'\n') {
+        body.push(b'\n');
+    }
+}
+
 /// The line that starts at `start`, without its line feed, and where the next one starts.
 fn next_line(body: &[u8], start: usize) -> Option<(&[u8], usize)> {
     let rest = body.get(start..)?;
     let end = memchr(b'\n', rest)?;
     Some((rest.get(..end)?, start + end + 1))
-}
-
-fn is_empty_line(line: &[u8]) -> bool {
-    matches!(line, [] | [b'\r'])
-}
-
-fn is_blank_line(line: &[u8]) -> bool {
-    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
 }
 
 /// The elements of an array, or the one value that the body is.

@@ -205,4 +205,4 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 const ONES: u64 = 0x0101_0101_0101_0101;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::json::tests::{damaged, edits, json, judge};
 use super::*;
 
 const MAX: usize = 1_024_000;
@@ -55,6 +56,18 @@ fn a_line_of_ndjson_must_be_json_and_the_line_is_named() {
     assert_eq!((error.status(), error.to_string()), (400, "line 2: the text must be UTF-8".to_owned()));
     let binary = split(b"\xFF\x00\n".to_vec(), Format::TextLines, true, MAX).unwrap();
     assert_eq!(binary.body, b"\xFF\x00\n", "text may have any encoding that keeps line feeds");
+}
+
+#[test]
+fn of_all_faults_of_ndjson_a_byte_that_is_no_text_comes_first() {
+    let good = "{\"a\":\"\u{e9}\"}\n".repeat(200);
+    let with = |tail: &[u8]| split([good.as_bytes(), tail].concat(), Format::JsonLines, true, MAX).map(|r| r.len());
+    assert_eq!(with(b""), Ok(200));
+    assert_eq!(with(b"{}\n{\"a\":\"\xC3\"}"), Err(SplitError::NotUtf8 { place: Place::Line(202) }));
+    assert_eq!(with(b"{\"a\"}\n\xC3\n"), Err(SplitError::NotUtf8 { place: Place::Line(202) }));
+    assert_eq!(with(b"\"\xA9\"\n{\"a\"}\n"), Err(SplitError::NotUtf8 { place: Place::Line(201) }));
+    let rule = "expected `:` after a member name";
+    assert_eq!(with(b"\n\n1\n{\"a\"}\n"), Err(SplitError::NotJson { place: Place::Line(204), rule }));
 }
 
 #[test]
@@ -123,6 +136,40 @@ proptest! {
             .map(|line| if newline { format!("{line}\n") } else { line.to_owned() })
             .collect();
         let found = split_text(&body, Format::TextLines, newline);
+        prop_assert_eq!(found.unwrap_or_default(), expected);
+    }
+
+    #[test]
+    fn lines_of_ndjson_are_what_the_judge_says(
+        lines in prop::collection::vec((json(), prop::option::weighted(0.05, edits()), 0_usize..300), 1..30),
+        newline: bool,
+        is_long in prop::bool::weighted(0.1),
+    ) {
+        let max = if is_long { 400 } else { MAX };
+        let mut body = String::new();
+        for (text, edits, padding) in lines {
+            let line = format!("{{\"{}\":{text}}}", "x".repeat(padding)).replace(['\r', '\n'], " ");
+            body.push_str(&edits.map_or_else(|| line.clone(), |edits| damaged(&line, &edits)));
+            body.push('\n');
+        }
+        let found = split(body.as_bytes().to_vec(), Format::JsonLines, newline, max).map(|records| texts(&records));
+        let mut expected = Vec::new();
+        for (number, line) in (1..).zip(body.split_terminator('\n')) {
+            let bytes = line.len() + usize::from(newline);
+            let place = Place::Line(number);
+            if line.trim_matches([' ', '\t', '\r']).is_empty() {
+                continue;
+            }
+            if !judge(line) {
+                prop_assert!(matches!(found, Err(SplitError::NotJson { place: at, .. }) if at == place), "{:?} {}", found, number);
+                return Ok(());
+            }
+            if bytes > max {
+                prop_assert_eq!(found, Err(SplitError::TooLong { place, bytes, max_bytes: max }));
+                return Ok(());
+            }
+            expected.push(format!("{line}{}", if newline { "\n" } else { "" }));
+        }
         prop_assert_eq!(found.unwrap_or_default(), expected);
     }
 

@@ -8,11 +8,11 @@ fn ok(text: &str) -> bool {
 }
 
 /// `IgnoredAny` checks all of the grammar, without a limit of depth.
-fn judge(text: &str) -> bool {
+pub(in crate::api::plain::split) fn judge(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-fn json() -> impl Strategy<Value = String> {
+pub(in crate::api::plain::split) fn json() -> impl Strategy<Value = String> {
     let space = || select(vec!["", "", "", " ", "\t", " \r\n"]);
     let leaf = select(vec![
         "null",
@@ -52,6 +52,31 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
+/// Where, how and with what a text is damaged.
+pub(in crate::api::plain::split) type Edit = (prop::sample::Index, u8, char);
+
+pub(in crate::api::plain::split) fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let characters = " \t\n\x00\x1f\x0c\"\\/{}[]:,.-+eE0123456789ntfu\u{e9}".chars().collect::<Vec<_>>();
+    prop::collection::vec((any::<prop::sample::Index>(), 0_u8..4, select(characters)), 1..4)
+}
+
+pub(in crate::api::plain::split) fn damaged(text: &str, edits: &[Edit]) -> String {
+    let mut text: Vec<char> = text.chars().collect();
+    for (at, kind, character) in edits {
+        if text.is_empty() {
+            break;
+        }
+        let at = at.index(text.len());
+        match kind {
+            0 => text[at] = *character,
+            1 => text.insert(at, *character),
+            2 => drop(text.remove(at)),
+            _ => text.truncate(at),
+        }
+    }
+    text.into_iter().collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -62,27 +87,8 @@ proptest! {
     }
 
     #[test]
-    fn damaged_json_is_what_the_judge_says_it_is(
-        text in json(),
-        edits in prop::collection::vec(
-            (any::<prop::sample::Index>(), 0_u8..4, select(" \t\n\x00\x1f\x0c\"\\/{}[]:,.-+eE0123456789ntfu\u{e9}".chars().collect::<Vec<_>>())),
-            1..4,
-        ),
-    ) {
-        let mut text: Vec<char> = text.chars().collect();
-        for (at, kind, character) in edits {
-            if text.is_empty() {
-                break;
-            }
-            let at = at.index(text.len());
-            match kind {
-                0 => text[at] = character,
-                1 => text.insert(at, character),
-                2 => drop(text.remove(at)),
-                _ => text.truncate(at),
-            }
-        }
-        let text: String = text.into_iter().collect();
+    fn damaged_json_is_what_the_judge_says_it_is(text in json(), edits in edits()) {
+        let text = damaged(&text, &edits);
         prop_assert_eq!(ok(&text), judge(&text), "{}", text);
     }
 
