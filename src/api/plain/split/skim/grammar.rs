@@ -4,7 +4,7 @@
 //! white space: so each token is held to what came before it, and the rest of it (the letters of a literal, the digits of a
 //! number) to its own rules.
 
-use super::lanes::{Inside, Lanes, Runs, Shift, and, any_of, is_none, less, not, of_words, or, words, xor};
+use super::lanes::{Inside, Lanes, Runs, Shift, and, any_of, is_none, less, none, not, of_words, or, words, xor};
 use super::nesting::{Escapes, Nesting};
 use super::planes::Planes;
 use super::{BLOCK, Skimmed, Told};
@@ -78,6 +78,7 @@ impl Grammar {
                 zero: Shift::new(),
                 exponent: Shift::new(),
                 exponent_sign: Shift::new(),
+                is_exponent_near: false,
                 fraction_runs: Runs::default(),
                 exponent_runs: Runs::default(),
             },
@@ -176,6 +177,8 @@ struct Numbers {
     zero: Shift,
     exponent: Shift,
     exponent_sign: Shift,
+    /// Whether one was in the block before, or its digits reach into this one. Few numbers have any.
+    is_exponent_near: bool,
     fraction_runs: Runs,
     exponent_runs: Runs,
 }
@@ -188,13 +191,18 @@ impl Numbers {
         let text = tokens.text;
         let [digit, sign, dot] = [and(planes.digits(), text), and(planes.signs(), text), and(planes.dots(), text)];
         let exponent = less(and(planes.exponents(), text), literals);
-        let after_exponent = self.exponent.by_one(exponent);
-        let after_exponent_sign = self.exponent_sign.by_one(and(sign, after_exponent));
+        let (mut after_exponent, mut after_exponent_sign, mut exponent_end) = (none(), none(), none());
+        let has_exponent = !is_none(exponent);
+        if has_exponent || self.is_exponent_near {
+            after_exponent = self.exponent.by_one(exponent);
+            after_exponent_sign = self.exponent_sign.by_one(and(sign, after_exponent));
+            exponent_end = self.exponent_runs.ends(or(less(after_exponent, sign), after_exponent_sign), digit);
+            self.is_exponent_near = has_exponent || !self.exponent_runs.are_over();
+        }
         let after_sign = self.sign.by_one(sign);
         let after_dot = self.dot.by_one(dot);
         let minus_in_front = less(tokens.text_start, planes.pluses());
         let leading_zero = and(or(tokens.text_start, less(after_sign, after_exponent_sign)), planes.zeros());
-        let exponent_digits = or(less(after_exponent, sign), after_exponent_sign);
         any_of([
             less(text, any_of([literals, digit, sign, dot, exponent])),
             less(sign, or(after_exponent, minus_in_front)),
@@ -204,7 +212,7 @@ impl Numbers {
             and(self.zero.by_one(and(leading_zero, text)), digit),
             // One dot, and neither a dot nor an exponent after an exponent.
             and(self.fraction_runs.ends(after_dot, digit), dot),
-            and(self.exponent_runs.ends(exponent_digits, digit), or(dot, exponent)),
+            and(exponent_end, or(dot, exponent)),
         ])
     }
 }
@@ -221,12 +229,22 @@ impl Next {
         Self { shift: Shift::new(), runs: Runs::default() }
     }
 
-    /// The first bytes behind `last` bytes and white space.
+    /// The first bytes behind `last` bytes and white space, if there is any.
     #[target_feature(enable = "avx512f,avx512vbmi2")]
     #[inline]
-    fn after(&mut self, last: Lanes, blank: Lanes) -> Lanes {
+    fn after(&mut self, last: Lanes, blank: Option<Lanes>) -> Lanes {
         let next = self.shift.by_one(last);
-        self.runs.ends(next, blank)
+        self.behind(next, blank)
+    }
+
+    /// These bytes, or the first ones behind white space that starts there.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn behind(&mut self, next: Lanes, blank: Option<Lanes>) -> Lanes {
+        match blank {
+            Some(blank) => self.runs.ends(next, blank),
+            None => next,
+        }
     }
 }
 
@@ -247,6 +265,9 @@ impl Order {
     #[inline]
     fn block(&mut self, tokens: &Tokens, objects: Lanes) -> Lanes {
         let Tokens { opening_quote, open, close, comma, colon, feed, blank, .. } = *tokens;
+        // Many writers put no white space between tokens.
+        let is_dense = is_none(blank) && self.starts_dense();
+        let blank = (!is_dense).then_some(blank);
         let values = any_of([opening_quote, open, tokens.text_start]);
         let inner = self.opened.after(or(open, comma), blank);
         let name = and(and(inner, objects), opening_quote);
@@ -258,7 +279,12 @@ impl Order {
             and(self.comma.after(comma, blank), close),
             xor(self.name.after(name_end, blank), colon),
             less(self.colon.after(or(colon, feed), blank), values),
-            less(self.value.runs.ends(after_value, blank), any_of([comma, close, feed])),
+            less(self.value.behind(after_value, blank), any_of([comma, close, feed])),
         ])
+    }
+
+    /// Whether no white space reaches from the block before into this one, behind a token.
+    fn starts_dense(&self) -> bool {
+        [&self.opened, &self.comma, &self.name, &self.colon, &self.value].iter().all(|next| next.runs.are_over())
     }
 }

@@ -144,6 +144,11 @@ pub(super) struct Runs {
 }
 
 impl Runs {
+    /// Whether no run that was started goes on after the block.
+    pub(super) fn are_over(self) -> bool {
+        self.carry == 0
+    }
+
     /// Each bit of `starts` moved past the run of `run` that starts there, if one does.
     ///
     /// A start lies nowhere in a run but at its start. Adding it there carries to the first byte behind the run.

@@ -135,10 +135,11 @@ fn every_byte_at_every_place_is_judged_as_the_checker_does() {
     }
     let line = long_line();
     for at in 1..line.len() - 1 {
-        for byte in *b"\x00\t\r\x1f \"\\{}[],:-+.0159eEtrufalsnx\x7f\xA2\xE9" {
+        // Of each three places every one takes another third of these.
+        for byte in b"\x00\t\r\x1f \"\\{}[],:-+.0159eEtrufalsnx\x7f\xA2\xE9".iter().skip(at % 3).step_by(3) {
             let mut line = line.clone();
-            line[at] = byte;
-            let is_ascii = byte < 0x80;
+            line[at] = *byte;
+            let is_ascii = byte.is_ascii();
             // What a byte beyond ASCII stands for is not looked at.
             let judged =
                 if is_ascii { line.clone() } else { line.iter().map(|b| if *b < 0x80 { *b } else { 0x7F }).collect() };
