@@ -32,6 +32,7 @@ pub(super) struct Skimmed {
 }
 
 /// What is told about lines that pass.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "other processors pass no lines"))]
 pub(super) struct Told<'a> {
     /// Takes the length of each.
     pub(super) lengths: &'a mut Vec<u32>,
@@ -71,5 +72,6 @@ fn is_possible() -> bool {
 #[cfg(target_arch = "x86_64")]
 const BLOCK: usize = 512;
 
+#[cfg(target_arch = "x86_64")]
 #[cfg(test)]
 mod tests;
