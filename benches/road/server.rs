@@ -65,7 +65,19 @@ impl Server {
         BufReader::new(stdout).read_line(&mut first)?;
         let address =
             first.trim().strip_prefix("listening on http://").context("hydrant did not say where it listens")?;
-        Ok(Self { address: address.parse()?, child, _data: data })
+        let server = Self { address: address.parse()?, child, _data: data };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    fn wait_until_ready(&self) -> anyhow::Result<()> {
+        for _ in 0..500 {
+            if call(self.address, b"GET /ready HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")?.0 == 200 {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("hydrant did not become ready");
     }
 
     /// Creates a stream and waits until it takes records.

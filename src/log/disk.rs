@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
+
 /// A file system.
 pub trait Disk: Send + Sync {
     /// Opens a file for reading and writing.
@@ -25,6 +27,11 @@ pub trait Disk: Send + Sync {
     fn make_dir(&self, dir: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes a file of `bytes` zeros that was not there: blocks and length are durable when this returns, its name is not. What a
+    /// failure leaves of it is the caller's to remove.
+    fn create_written(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        write_zeros(&*self.create(path)?, bytes)
+    }
     /// Bytes that may still be written on the volume of `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 }
@@ -52,6 +59,18 @@ impl Disk for RealDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(RealFile(fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?)))
+    }
+
+    /// Past the page cache: zeros that nobody reads are not worth a copy each.
+    fn create_written(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        match write_zeros_directly(path, bytes) {
+            // Not every file system has that; what was made is there.
+            Err(rustix::io::Errno::INVAL) => {
+                let file = fs::OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+                write_zeros(&RealFile(file), bytes)
+            }
+            written => Ok(written?),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -102,6 +121,36 @@ impl Disk for RealDisk {
     }
 }
 
+fn write_zeros(file: &dyn DiskFile, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_BYTES];
+    let mut at = 0;
+    while at < bytes {
+        let now = usize::try_from(bytes - at).unwrap_or(ZEROS_BYTES).min(ZEROS_BYTES);
+        file.write_at(&mut [IoSlice::new(zeros.get(..now).unwrap_or_default())], at)?;
+        at += now as u64;
+    }
+    file.sync()
+}
+
+fn write_zeros_directly(path: &Path, bytes: u64) -> rustix::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::DIRECT | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))?;
+    // Memory, positions and lengths must all be multiples of the device's block; a page is one for every device in use.
+    let zeros = vec![0_u8; ZEROS_BYTES + PAGE_BYTES];
+    let from = zeros.as_ptr().align_offset(PAGE_BYTES);
+    let zeros = zeros.get(from..from + ZEROS_BYTES).ok_or(rustix::io::Errno::INVAL)?;
+    let mut at = 0;
+    while at < bytes {
+        let now = usize::try_from(bytes - at).unwrap_or(ZEROS_BYTES).min(ZEROS_BYTES);
+        match rustix::io::pwrite(&file, zeros.get(..now).unwrap_or_default(), at) {
+            Ok(written) => at += written as u64,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    rustix::fs::fdatasync(&file)
+}
+
 struct RealFile(fs::File);
 
 impl DiskFile for RealFile {
@@ -145,6 +194,12 @@ impl DiskFile for RealFile {
         Ok(self.0.metadata()?.len())
     }
 }
+
+/// What is written at a time where a file is filled with zeros.
+const ZEROS_BYTES: usize = 1 << 20;
+
+/// The unit of the page cache.
+pub(super) const PAGE_BYTES: usize = 4096;
 
 /// `IOV_MAX` on Linux: `pwritev` takes no more.
 const MAX_SLICES: usize = 1024;

@@ -6,7 +6,7 @@
 //!
 //! Files: `<data>/pool/<number>.segment`, `<number>.reserve`. What they hold has no meaning.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -237,7 +237,7 @@ impl Pool {
 
     fn write_one(&self, kind: &'static str, bytes: u64) -> io::Result<()> {
         let path = self.next_path(&mut self.state.lock(), kind);
-        let written = self.disk.create(&path).and_then(|file| write_zeros(&*file, bytes));
+        let written = self.disk.create_written(&path, bytes);
         if let Err(error) = written.and_then(|()| self.disk.sync_dir(&self.dir)) {
             // What is half-written would only take space.
             if let Err(error) = self.disk.remove(&path) {
@@ -271,17 +271,5 @@ pub(super) struct Ready {
     pub(super) room: u64,
 }
 
-fn write_zeros(file: &dyn DiskFile, bytes: u64) -> io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES];
-    let mut at = 0;
-    while at < bytes {
-        let now = usize::try_from(bytes - at).unwrap_or(ZEROS_BYTES).min(ZEROS_BYTES);
-        file.write_at(&mut [IoSlice::new(zeros.get(..now).unwrap_or_default())], at)?;
-        at += now as u64;
-    }
-    file.sync()
-}
-
 const SEGMENT: &str = "segment";
 const RESERVE: &str = "reserve";
-const ZEROS_BYTES: usize = 256 << 10;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use hydrant_model::Birth;
 
 use super::append::{Append, Piece};
+use super::disk::PAGE_BYTES;
 use super::format::{FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES, aligned};
 use super::segment::{Active, LastSegment, Mark};
 use super::{AppendError, Appended, Durability, Log, Placement, Position, Rolling, Shared, Use};
@@ -258,15 +259,21 @@ impl Staged {
             scratch.resize(start + length.next_multiple_of(8) - length, 0);
             Chunk::gathered(&mut chunks, start..scratch.len());
         }
+        // The blocks of a ready-written file need not be in the page cache; a page that is overwritten whole is not read first.
+        let end = active.written + self.bytes;
+        let rest = end.next_multiple_of(PAGE_BYTES as u64).min(active.segment.room.unwrap_or(end)).saturating_sub(end);
+        chunks.push(Chunk::Zeros(usize::try_from(rest).unwrap_or_default()));
         let mut slices: Vec<IoSlice<'_>> = chunks
             .iter()
             .map(|chunk| match chunk {
+                Chunk::Zeros(length) => ZEROS.get(..*length),
                 Chunk::Scratch(range) => scratch.get(range.clone()),
                 Chunk::Body(append, range) => {
                     self.appends.get(*append).and_then(|append| append.payload.body.get(range.clone()))
                 }
             })
             .map(|bytes| IoSlice::new(bytes.unwrap_or_default()))
+            .filter(|slice| !slice.is_empty())
             .collect();
         let written = active.file.write_at(&mut slices, active.written);
         // Hundreds of logs are idle most of the time; none of them keeps what its largest group needed.
@@ -294,10 +301,11 @@ impl Staged {
     }
 }
 
-/// A stretch of the write: out of the scratch buffer, or an append's own body.
+/// A stretch of the write: out of the scratch buffer, an append's own body, or the rest of a page.
 enum Chunk {
     Scratch(Range<usize>),
     Body(usize, Range<usize>),
+    Zeros(usize),
 }
 
 impl Chunk {
@@ -335,6 +343,8 @@ fn is_busy(shared: &Shared, active: &Active) -> bool {
     let seconds = (shared.workshop.clock.now() - active.opened).as_secs();
     active.written >= shared.workshop.pool.growing_bytes() && active.written >= seconds << 20
 }
+
+static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 /// Bodies up to this size are copied together; larger ones are written from where they are.
 const GATHER_BYTES: usize = 16 << 10;

@@ -29,6 +29,10 @@ impl Disk for MeteredDisk {
         Ok(self.metered(RealDisk.create(path)?))
     }
 
+    fn create_written(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        RealDisk.create_written(path, bytes)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         RealDisk.rename(from, to)
     }
