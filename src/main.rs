@@ -40,7 +40,7 @@ fn give_memory_back_soon() {
 }
 
 /// How long freed pages stay with the process.
-const PURGE_MS: std::ffi::c_long = 25;
+const PURGE_MS: std::ffi::c_long = 100;
 
 fn run(cli: Cli, out: &mut Out) -> anyhow::Result<()> {
     // The only fault is that one was installed before.

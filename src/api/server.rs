@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::socket::Socket;
 use super::{Api, ApiSettings, Backend};
+use crate::clock::Clock;
 use crate::telemetry::Telemetry;
 
 /// Serves the API until `shutdown`: then it stops accepting, finishes the requests in hand, closes the other connections and
@@ -66,21 +67,26 @@ impl Places {
         Self { free: Arc::new(Semaphore::new(count)), crowded: Arc::default() }
     }
 
-    async fn take(&self) -> OwnedSemaphorePermit {
-        let free = Arc::clone(&self.free);
-        let taken = match Arc::clone(&self.free).try_acquire_owned() {
-            Ok(place) => return place,
-            Err(_) => free.acquire_owned(),
-        };
-        self.crowded.notify_one();
-        taken.await.expect("the semaphore is never closed")
+    async fn take(&self, clock: &Clock) -> OwnedSemaphorePermit {
+        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+            return place;
+        }
+        let mut taken = std::pin::pin!(Arc::clone(&self.free).acquire_owned());
+        loop {
+            // Again and again: the one that is told may be busy for long.
+            self.crowded.notify_one();
+            tokio::select! {
+                place = &mut taken => return place.expect("the semaphore is never closed"),
+                () = clock.sleep(ASK_AGAIN) => {}
+            }
+        }
     }
 }
 
 /// The next connection and its place among those there may be; `None` where accepting failed and it was waited a little.
 async fn accept(listener: &TcpListener, places: &Places, api: &Api) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, places.take().await)),
+        Ok((stream, _)) => Some((stream, places.take(&api.clock).await)),
         Err(error) if is_of_the_peer(&error) => None,
         Err(error) => {
             // Out of descriptors or memory: others must end before another try can do better.
@@ -149,6 +155,8 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection is heard for so long before it must make room for another.
 const LEAST_STAY: Duration = Duration::from_secs(1);
+/// How often connections are asked to end while another waits for a place.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// A head is a request line, a signature and a session token.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// A full batch of small records, 280 KB, comes in one or two reads. A buffer grows to this only where it is filled.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hydrant_model::{Hints, Offset, OffsetRange};
+use tokio::time::Instant;
 
 use super::stream::{Aged, Stream};
 use super::workers::Work;
@@ -32,9 +33,13 @@ pub(super) struct Cutter {
     stream: Arc<Stream>,
     from: Offset,
     first: Option<First>,
-    looking: Option<Work<Result<Option<Header>, ReadError>>>,
+    /// A look at the log as it was synced up to a position.
+    looking: Option<(Position, Look)>,
     walking: Option<Work<Result<Batch, ReadError>>>,
+    rest_until: Option<Instant>,
 }
+
+type Look = Work<Result<Option<Header>, ReadError>>;
 
 /// When and how far a batch is cut.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,13 @@ struct First {
     aged: Aged,
 }
 
+/// What a look at the log found.
+enum Found {
+    First(First),
+    /// Nothing can be read up to there.
+    NothingBelow(Position),
+}
+
 /// What the frame says that the next batch begins in.
 #[derive(Clone, Copy, Debug)]
 struct Header {
@@ -67,7 +79,7 @@ impl Cutter {
     /// Cuts from where the stream's ledger ends.
     pub(super) fn new(stream: Arc<Stream>) -> Self {
         let from = stream.ledger.with(|state| state.cut_to);
-        Self { stream, from, first: None, looking: None, walking: None }
+        Self { stream, from, first: None, looking: None, walking: None, rest_until: None }
     }
 
     /// Takes back the batch cut last: it is cut again. One out of a hole is still asked for by the ledger.
@@ -78,6 +90,11 @@ impl Cutter {
         }
     }
 
+    /// Cuts nothing for a while: what kept it from cutting will not be gone at once.
+    pub(super) fn rest(&mut self, time: Duration) {
+        self.rest_until = Some(self.stream.shop.clock.now() + time);
+    }
+
     /// Waits until a batch is due and cuts it. Dropping the future forgets nothing.
     ///
     /// Holes come first: records that damage in the ledger has left without an intent.
@@ -85,6 +102,10 @@ impl Cutter {
     /// # Errors
     /// The log cannot be read; the same call may succeed later.
     pub(super) async fn next(&mut self) -> Result<Batch, ReadError> {
+        if let Some(until) = self.rest_until {
+            self.stream.shop.clock.sleep_until(until).await;
+            self.rest_until = None;
+        }
         if let Some(hole) = self.stream.ledger.with(|state| state.holes.first().copied()) {
             return self.cut(hole.from, hole.to).await;
         }
@@ -98,11 +119,14 @@ impl Cutter {
                 self.stream.log.progress(Position { offset: self.from, bytes: 0 }, None).await;
                 continue;
             }
-            let Some(first) = self.first().await? else {
-                // Nothing below the synced end can be read: a gap, or it was set aside.
-                let range = OffsetRange { from: self.from, to: synced.offset };
-                self.from = synced.offset;
-                return Ok(Batch { range, records: 0, bytes: 0, oldest_ms: 0, ends_at: Some(synced.bytes) });
+            let first = match self.first(synced).await? {
+                Found::First(first) => first,
+                Found::NothingBelow(end) => {
+                    // A gap, or it was set aside. Of what was synced since that look nothing is known yet.
+                    let range = OffsetRange { from: self.from, to: end.offset };
+                    self.from = end.offset;
+                    return Ok(Batch { range, records: 0, bytes: 0, oldest_ms: 0, ends_at: Some(end.bytes) });
+                }
             };
             let terms = self.stream.terms(self.from);
             let waiting = Waiting {
@@ -137,28 +161,28 @@ impl Cutter {
 
     /// Where the next batch begins, and since when it waits: by the monotonic clock where the record arrived in this process.
     /// Where it did not, the wall clock is asked once: it may be set back or forth while the record waits.
-    async fn first(&mut self) -> Result<Option<First>, ReadError> {
-        if self.first.is_none() {
-            let stream = &self.stream;
-            let (from, looking) = (self.from, &mut self.looking);
-            let looking = looking.get_or_insert_with(|| {
-                let walker = stream.log.walk(from);
-                stream.shop.workers.start(move || header(walker, from))
-            });
-            let header = looking.done().await;
-            self.looking = None;
-            let clock = &self.stream.shop.clock;
-            self.first = header?.map(|header| {
-                let at = clock.now();
-                let age = match self.stream.log.arrived(from) {
-                    Some(arrived) => at - arrived,
-                    None => Duration::from_millis(clock.wall_ms().saturating_sub(header.arrival_ms)),
-                };
-                First { bytes: header.bytes, aged: Aged { age, at } }
-            });
+    async fn first(&mut self, synced: Position) -> Result<Found, ReadError> {
+        if let Some(first) = self.first {
+            return Ok(Found::First(first));
         }
-        *self.stream.uncut.lock() = self.first.map(|first| first.aged);
-        Ok(self.first)
+        let stream = &self.stream;
+        let from = self.from;
+        let (seen, looking) = self.looking.get_or_insert_with(|| {
+            let walker = stream.log.walk(from);
+            (synced, stream.shop.workers.start(move || header(walker, from)))
+        });
+        let (seen, header) = (*seen, looking.done().await);
+        self.looking = None;
+        let Some(header) = header? else { return Ok(Found::NothingBelow(seen)) };
+        let at = stream.shop.clock.now();
+        let age = match stream.log.arrived(from) {
+            Some(arrived) => at - arrived,
+            None => Duration::from_millis(stream.shop.clock.wall_ms().saturating_sub(header.arrival_ms)),
+        };
+        let first = First { bytes: header.bytes, aged: Aged { age, at } };
+        *stream.uncut.lock() = Some(first.aged);
+        self.first = Some(first);
+        Ok(Found::First(first))
     }
 
     /// Cuts from `from` to `end` at most, or goes on with the batch that is being cut.

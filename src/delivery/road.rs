@@ -153,7 +153,10 @@ async fn walk(road: Road) -> Result<Ended, RoadError> {
                         sends.push(Send::first(&stream, &window, place, open).run());
                     }
                 }
-                Err(error) => stream.report_unreadable(&error).await,
+                Err(error) => {
+                    stream.report_unreadable(&error);
+                    cutter.rest(TROUBLE_RETRY);
+                }
             },
         }
         tick.note(&stream);
@@ -236,7 +239,7 @@ impl Stream {
                 // Names are checked when a configuration is accepted, so this is a fault of ours; the records wait.
                 self.board.troubled("S3.InvalidPrefixConfigurationException", error.to_string(), TROUBLE_RETRY);
                 tracing::error!(stream = %self.name, range = %batch.range, %error, "a batch has no valid name");
-                self.shop.clock.sleep(TROUBLE_RETRY).await;
+                cutter.rest(TROUBLE_RETRY);
                 cutter.go_back(batch);
                 return Ok(None);
             }
@@ -319,10 +322,9 @@ impl Stream {
         !self.log.has_unsynced() && self.ledger.with(|state| state.low_water() >= self.log.synced().offset)
     }
 
-    async fn report_unreadable(&self, error: &ReadError) {
+    fn report_unreadable(&self, error: &ReadError) {
         self.board.troubled("InternalError", error.to_string(), TROUBLE_RETRY);
         tracing::error!(stream = %self.name, %error, "the log cannot be read");
-        self.shop.clock.sleep(TROUBLE_RETRY).await;
     }
 }
 

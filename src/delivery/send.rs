@@ -4,6 +4,7 @@
 //! tried again for ever; what it refuses for this object's sake is parked: it waits, is reported, and gives up its place in the
 //! window to the batches behind it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,11 +144,16 @@ impl Send {
         for former in self.stream.destinations.former(plan, &earlier) {
             match former.recover(&self.open.intent, &mut notes).await {
                 Recovery::Delivered(receipt) => return Recovery::Delivered(receipt),
-                Recovery::Absent => {}
+                Recovery::Absent => {
+                    patience.unasked_since.remove(&former.to_string());
+                }
                 Recovery::Unknown(error) => {
                     let now = self.stream.shop.clock.now();
-                    if now - *patience.unasked_since.get_or_insert(now) < ASK_FORMER_FOR {
+                    if now - *patience.unasked_since.entry(former.to_string()).or_insert(now) < ASK_FORMER_FOR {
                         return Recovery::Unknown(error);
+                    }
+                    if !patience.given_up.insert(former.to_string()) {
+                        continue;
                     }
                     tracing::warn!(
                         stream = %self.stream.name, intent = self.open.intent.id.0, former = %former, %error,
@@ -271,7 +277,9 @@ enum Step {
 struct Patience {
     attempts: u32,
     stall_after: Duration,
-    unasked_since: Option<Instant>,
+    /// Since when former addresses do not answer, and those that were given up.
+    unasked_since: BTreeMap<String, Instant>,
+    given_up: BTreeSet<String>,
     /// Objects that the stream had delivered when this one first failed.
     delivered_before: Option<u64>,
     parked: bool,
@@ -279,7 +287,14 @@ struct Patience {
 
 impl Patience {
     fn new(stall_after: Duration) -> Self {
-        Self { attempts: 0, stall_after, unasked_since: None, delivered_before: None, parked: false }
+        Self {
+            attempts: 0,
+            stall_after,
+            unasked_since: BTreeMap::new(),
+            given_up: BTreeSet::new(),
+            delivered_before: None,
+            parked: false,
+        }
     }
 
     /// Doubles from [`FIRST_RETRY`] to [`LAST_RETRY`], times a share between a half and one, so that many do not return at once.

@@ -143,6 +143,7 @@ fn write_zeros_directly(path: &Path, bytes: u64) -> rustix::io::Result<()> {
     while at < bytes {
         let now = usize::try_from(bytes - at).unwrap_or(ZEROS_BYTES).min(ZEROS_BYTES);
         match rustix::io::pwrite(&file, zeros.get(..now).unwrap_or_default(), at) {
+            Ok(0) => return Err(rustix::io::Errno::IO),
             Ok(written) => at += written as u64,
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error),

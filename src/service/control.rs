@@ -118,6 +118,8 @@ impl Service {
         let store = self.inner.store.clone();
         if let Err(error) = blocking(move || store.remove(id)).await {
             tracing::error!(stream = name, folder = %id, %error, "what a failed creation left could not be removed");
+            // A second folder of the name would hide one of the two at the next start.
+            self.inner.damaged.lock().push(Claim::Name(name.to_owned()));
         }
     }
 
@@ -227,7 +229,7 @@ impl Service {
         let needed = running.handle.stream.ledger.oldest_version();
         let Ok(Ok(needed)) = tokio::time::timeout(LEDGER_PATIENCE, needed).await else { return };
         let (store, id) = (self.inner.store.clone(), running.id);
-        let pruned = blocking(move || store.prune_versions(id, |version| version >= needed));
+        let pruned = blocking(move || store.prune_versions(id, |version| version + SPARE_VERSIONS >= needed));
         if let Err(error) = pruned.await {
             tracing::warn!(stream = %running.name, %error, "old configuration versions stay for now");
         }
@@ -273,3 +275,6 @@ async fn blocking<T: Send + 'static>(
 fn internal(error: ServiceError) -> Error {
     Error::internal(error)
 }
+
+/// Versions kept beyond what the ledger needs: should its newest segment be damaged, the one before it needs older ones.
+const SPARE_VERSIONS: u64 = 16;

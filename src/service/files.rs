@@ -55,7 +55,14 @@ impl Service {
                 tracing::error!(file = %path.display(), %error, "a stream file was not applied");
                 continue;
             }
-            self.apply_file(file).await.map_err(|error| Error::Start(format!("{}: {error}", path.display())))?;
+            match self.apply_file(file).await {
+                Ok(()) => {}
+                // A full disk, say: what was stored before goes on, and frees space.
+                Err(error) if error.exception() == "InternalFailure" => {
+                    tracing::error!(file = %path.display(), %error, "a stream file was not applied");
+                }
+                Err(error) => return Err(Error::Start(format!("{}: {error}", path.display()))),
+            }
         }
         Ok(())
     }

@@ -168,6 +168,8 @@ impl Service {
             }
             self.inner.damaged.lock().push(name.map_or(Claim::Unknown, Claim::Name));
         }
+        // A deleted stream may be gone at once; it is known before it is forgotten.
+        let changing = self.inner.changing.lock().await;
         for described in streams {
             let deleting = described.state == crate::catalog::State::Deleting;
             let name = described.definition.name.clone();
@@ -192,6 +194,7 @@ impl Service {
                 }
             }
         }
+        drop(changing);
         self.apply_files_at_start(folder).await?;
         self.inner.recovering.store(false, Ordering::Relaxed);
         tracing::info!(streams = self.inner.streams.read().len(), "ready");

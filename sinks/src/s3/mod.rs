@@ -224,9 +224,10 @@ impl Sink for S3Sink {
             }
             Err(failure) => return Recovery::Unknown(failure.error),
         };
-        match self.abort_earlier(object, notes.earlier()).await {
-            Ok(()) => recovery,
-            Err(failure) => Recovery::Unknown(failure.error),
+        // An object that is there is there, whatever becomes of uploads beside it.
+        match (self.abort_earlier(object, notes.earlier()).await, &recovery) {
+            (Err(failure), Recovery::Absent) => Recovery::Unknown(failure.error),
+            _ => recovery,
         }
     }
 

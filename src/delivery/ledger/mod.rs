@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hydrant_model::StreamId;
+use hydrant_model::{Offset, StreamId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -53,7 +53,10 @@ pub enum LedgerError {
     #[error("reading the ledger: {0}")]
     Read(#[from] ReadError),
     /// No segment begins with a snapshot that can be read.
-    #[error("the ledger in {0} has no snapshot that can be read; restore the directory from a copy")]
+    #[error(
+        "the ledger in {0} has no snapshot that can be read: restore the directory from a copy, or remove it, and all records \
+         that are still in the log are delivered once more"
+    )]
     NoSnapshot(PathBuf),
 }
 
@@ -69,7 +72,7 @@ impl Ledger {
         account: Arc<Account>,
     ) -> Result<(Self, Recovered), LedgerError> {
         let settings = LogSettings { dir: dir.clone(), stream, used_as: Use::Ledger, rolling: Rolling::OnRequest };
-        let nothing = hydrant_model::Offset(0);
+        let nothing = Offset(0);
         let (log, recovered) = Log::open(workshop.clone(), settings, account, nothing, Position::default())?;
         let state = replay(&log)?.ok_or(LedgerError::NoSnapshot(dir))?;
         let inner = Inner { state, room: 0, soon: 0, settled: 0, losses: 0 };
