@@ -161,6 +161,7 @@ pub(super) struct Ground {
     pub(super) account: Arc<Account>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) memory: MemoryBudget,
+    pub(super) workers: Workers,
 }
 
 impl Ground {
@@ -170,6 +171,17 @@ impl Ground {
         current: Arc<Plan>,
         earlier: impl FnOnce(&State) -> Vec<Arc<Plan>>,
     ) -> Result<Walking, String> {
+        let (road, handle, log) = self.road(current, earlier)?;
+        let task = tokio::task::spawn(async { deliver_stream(road).await.expect("a road that ends as told") });
+        Ok(Walking { log, handle, task })
+    }
+
+    /// The same without anybody on the road.
+    fn road(
+        self,
+        current: Arc<Plan>,
+        earlier: impl FnOnce(&State) -> Vec<Arc<Plan>>,
+    ) -> Result<(Road, Handle, Log), String> {
         let stream = StreamId([5; 16]);
         let clock = self.workshop.clock.clone();
         let (ledger, _) = Ledger::open(&self.workshop, self.root.join("ledger"), stream, Arc::clone(&self.account))
@@ -180,7 +192,7 @@ impl Ground {
         let (log, _) =
             Log::open(self.workshop, settings, self.account, synced, floor).map_err(|error| error.to_string())?;
         let shop =
-            Shop { memory: self.memory, workers: Workers::Inline, clock: clock.clone(), settings: Settings::default() };
+            Shop { memory: self.memory, workers: self.workers, clock: clock.clone(), settings: Settings::default() };
         let earlier = ledger.with(earlier);
         let (road, handle) = Road::new(RoadParts {
             name: "s".into(),
@@ -192,8 +204,7 @@ impl Ground {
             destinations: Arc::new(OneSink(self.sink)),
             shop,
         });
-        let task = tokio::task::spawn(async { deliver_stream(road).await.expect("a road that ends as told") });
-        Ok(Walking { log, handle, task })
+        Ok((road, handle, log))
     }
 }
 
@@ -204,6 +215,10 @@ impl Bench {
     }
 
     fn start(&self, current: Arc<Plan>, earlier: Vec<Arc<Plan>>) -> Walking {
+        self.ground().walk(current, |_| earlier).expect("logs that open")
+    }
+
+    fn ground(&self) -> Ground {
         let disk: Arc<dyn crate::log::Disk> = Arc::new(RealDisk);
         let settings = PoolSettings {
             segment_bytes: 1 << 20,
@@ -214,14 +229,14 @@ impl Bench {
         };
         let pool = Pool::open(Arc::clone(&disk), self.dir.path().join("pool"), settings).expect("a pool");
         let workshop = Workshop { disk, pool, committers: Arc::new(InlineCommitters), clock: self.clock.clone() };
-        let ground = Ground {
+        Ground {
             workshop,
             root: self.dir.path().to_owned(),
             account: Account::new(self.budget),
             sink: Arc::clone(&self.shelf) as Arc<dyn Sink>,
             memory: MemoryBudget::new(1 << 20),
-        };
-        ground.walk(current, |_| earlier).expect("logs that open")
+            workers: Workers::Inline,
+        }
     }
 
     fn delivered(&self) -> Vec<String> {

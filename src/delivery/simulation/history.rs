@@ -14,7 +14,7 @@ use crate::catalog::Plan;
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
 use crate::delivery::tests::{Ground, Walking, plan};
-use crate::delivery::{Ended, MemoryBudget, Wish};
+use crate::delivery::{Ended, MemoryBudget, Wish, Workers};
 use crate::log::faulty::FaultyDisk;
 use crate::log::{Account, Durability, InlineCommitters, Payload, Placement, Pool, PoolSettings, Workshop};
 
@@ -328,6 +328,7 @@ impl History {
             account: Account::new(self.budget),
             sink: Arc::clone(&self.shore) as Arc<dyn Sink>,
             memory: MemoryBudget::new(32 << 10),
+            workers: Workers::Inline,
         };
         let current = self.plans.last().map(Arc::clone).expect("there is a first one");
         let walking = ground.walk(current, |state: &State| {

@@ -1,7 +1,11 @@
 //! A destination that refuses everything, a ledger that cannot be written, a disk budget smaller than a buffer, a wall clock that
 //! is set back.
 
+use futures_util::FutureExt;
+
 use super::*;
+use crate::delivery::cut::Cutter;
+use crate::delivery::ledger::{Entry, VersionStart};
 use crate::log::AppendError;
 
 #[tokio::test(start_paused = true)]
@@ -108,4 +112,37 @@ async fn records_of_a_damaged_intent_are_delivered_again_and_counted() {
     delivered.sort();
     assert_eq!(delivered, records(0..4));
     walking.stop().await;
+}
+
+#[test]
+fn what_comes_after_a_look_that_found_nothing_is_not_skipped_with_it() {
+    // With one thread for stages, and that one busy, the order of things is ours.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build();
+    runtime.expect("a runtime").block_on(async {
+        let bench = Bench::new();
+        let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
+        walking.handle.begun().await;
+        // Ten offsets that a lost process gave out: nothing can be read below them.
+        let beyond = VersionStart { version: 1, from: Offset(10) };
+        walking.handle.stream.ledger.record(Entry::Version(beyond)).await.expect("open");
+        walking.stop().await;
+        let ground = Ground { workers: Workers::Pool, ..bench.ground() };
+        let (_road, handle, log) = ground.road(plan(1, "p/", 1 << 20), |_| Vec::new()).expect("logs that open");
+        assert_eq!(log.synced().offset, Offset(10));
+        let mut cutter = Cutter::new(Arc::clone(&handle.stream));
+        let (free, busy) = std::sync::mpsc::channel::<()>();
+        let blocking = tokio::task::spawn_blocking(move || busy.recv());
+        assert!(cutter.next().now_or_never().is_none(), "the look needs the thread");
+        free.send(()).expect("it waits");
+        blocking.await.expect("no panic").expect("sent");
+        // Behind the look, for which nobody waits.
+        tokio::task::spawn_blocking(|| ()).await.expect("no panic");
+        let payload = Payload { lengths: vec![1; 3], body: b"abc".to_vec() };
+        log.append(payload, Durability::Synced, Placement::Behind).await.expect("the log takes it");
+        handle.flush(Offset(13));
+        let gap = cutter.next().await.expect("readable");
+        assert_eq!((gap.range.from, gap.range.to, gap.records), (Offset(0), Offset(10), 0));
+        let batch = cutter.next().await.expect("readable");
+        assert_eq!((batch.range.to, batch.records), (Offset(13), 3));
+    });
 }
