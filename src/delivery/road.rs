@@ -52,8 +52,17 @@ impl Road {
         let mut by_version: BTreeMap<u64, Arc<Plan>> =
             parts.earlier.into_iter().map(|plan| (plan.version, plan)).collect();
         by_version.insert(current.version, Arc::clone(&current));
-        let (paused, low_water) = parts.ledger.with(|state| (state.paused, state.low_water()));
         let new = parts.ledger.with(|state| state.versions.is_empty());
+        let end = parts.log.synced();
+        if new && end.offset > Offset(0) {
+            // No record is taken in before the ledger has its first entry: it had some, and they are damaged all together.
+            tracing::error!(
+                stream = %parts.name, end = end.offset.0,
+                "the ledger is lost; what is still in the log is delivered again and may be there twice"
+            );
+            parts.ledger.record_soon(&Entry::Skipped { from: end.offset, to: end.offset, ends_at: Some(end.bytes) });
+        }
+        let (paused, low_water) = parts.ledger.with(|state| (state.paused, state.low_water()));
         let stream = Arc::new(Stream {
             name: parts.name,
             log: parts.log,

@@ -118,8 +118,10 @@ impl Service {
         let store = self.inner.store.clone();
         if let Err(error) = blocking(move || store.remove(id)).await {
             tracing::error!(stream = name, folder = %id, %error, "what a failed creation left could not be removed");
-            // A second folder of the name would hide one of the two at the next start.
-            self.inner.damaged.lock().push(Claim::Name(name.to_owned()));
+            // A second folder of the name would hide one of the two at the next start. One that was set aside hides nothing.
+            if !matches!(self.inner.store.folder(id).try_exists(), Ok(false)) {
+                self.inner.damaged.lock().push(Claim::Name(name.to_owned()));
+            }
         }
     }
 

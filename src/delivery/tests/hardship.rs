@@ -146,3 +146,33 @@ fn what_comes_after_a_look_that_found_nothing_is_not_skipped_with_it() {
         assert_eq!((batch.range.to, batch.records), (Offset(13), 3));
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_is_lost_as_a_whole_loses_no_record() {
+    let bench = Bench::new();
+    let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
+    walking.handle.begun().await;
+    walking.put(0..3).await;
+    walking.flush().await;
+    walking.put(3..5).await;
+    walking.stop().await;
+    let segments = std::fs::read_dir(bench.dir.path().join("ledger")).expect("a directory");
+    let segments: Vec<_> =
+        segments.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect();
+    for path in &segments {
+        let mut bytes = std::fs::read(path).expect("bytes");
+        // In the header.
+        bytes[20] ^= 1;
+        std::fs::write(path, bytes).expect("written");
+    }
+    let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
+    walking.flush().await;
+    let mut delivered = bench.delivered();
+    delivered.sort();
+    delivered.dedup();
+    assert_eq!(delivered, records(0..5));
+    let (open, low_water) = walking.handle.stream.ledger.with(|state| (state.open.len(), state.low_water()));
+    assert_eq!((open, low_water), (0, Offset(5)));
+    assert_eq!(segments.len(), 1);
+    walking.stop().await;
+}
