@@ -181,12 +181,14 @@ impl Ledger {
 
     fn apply(&self, entry: &Entry, durability: Durability) -> Result<Answer, AppendError> {
         let mut inner = self.inner.lock();
-        inner.state.apply(entry);
         let payload = encode(entry);
-        let Some(room) = inner.room.checked_sub(payload.body.len()) else {
-            return self.snapshot(&mut inner, durability);
-        };
-        inner.room = room;
+        // The entry that a segment has no room for stands behind the snapshot of the next one, not in it alone: should the snapshot
+        // be damaged, the entries before and behind it add up all the same.
+        let begun =
+            if inner.room < payload.body.len() { self.snapshot(&mut inner, durability).map(drop) } else { Ok(()) };
+        inner.state.apply(entry);
+        begun?;
+        inner.room = inner.room.saturating_sub(payload.body.len());
         self.log.submit(payload, durability, Placement::Behind)
     }
 

@@ -137,3 +137,22 @@ async fn a_version_that_a_power_failure_may_bring_back_is_still_needed() {
     assert!(state.open.values().all(|open| open.shape >= needed), "{needed}: {state:?}");
     assert_eq!(needed, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_damaged_snapshot_held_is_known_from_the_entries_around_it() {
+    let disk = FaultyDisk::new(1);
+    for id in 0..3 {
+        // Each process begins a segment of its own with its first entry.
+        let ledger = open(&disk);
+        ledger.record(Entry::Intent(intent(id, range(id * 5, id * 5 + 5)))).await.expect("open");
+    }
+    let mut segments = disk.files().into_iter().filter(|(path, _)| path.starts_with("/d/ledger"));
+    let (path, mut bytes) = segments.next_back().expect("a segment");
+    let snapshot = b"\"entry\":\"snapshot\"";
+    let at = bytes.windows(snapshot.len()).position(|window| window == snapshot).expect("a snapshot");
+    bytes[at] ^= 1;
+    disk.put(Path::new(&path), &bytes);
+    let state = open(&disk).with(Clone::clone);
+    assert_eq!(state.open.keys().collect::<Vec<_>>(), [&0, &1, &2]);
+    assert_eq!((state.holes.len(), state.cut_to), (0, Offset(15)));
+}
