@@ -12,7 +12,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use hydrant::api::plain::split::{Format, split};
 use hydrant::api::put::{Limits, Put};
 use hydrant::clock::Clock;
 use hydrant::log::{
@@ -43,6 +44,21 @@ fn scan(criterion: &mut Criterion<CpuTime>) {
         bencher.iter(|| {
             Put::from_batch_body(black_box(body.as_bytes()), Limits::default()).expect("a batch").records.len()
         });
+    });
+    group.finish();
+}
+
+/// Dividing a body of NDJSON into records, each checked to be JSON.
+fn split_lines(criterion: &mut Criterion<CpuTime>) {
+    let body = clicks::clicks(1, 4 << 20);
+    let mut group = criterion.benchmark_group("parts");
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("split 4 MiB of NDJSON", |bencher| {
+        bencher.iter_batched(
+            || body.clone(),
+            |body| split(body, Format::JsonLines, true, usize::MAX).expect("JSON"),
+            BatchSize::LargeInput,
+        );
     });
     group.finish();
 }
@@ -152,6 +168,6 @@ fn open(disk: Arc<dyn Disk>, dir: &Path) -> Log {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime).sample_size(20);
-    targets = scan, frame, cut_and_read, prefix
+    targets = scan, split_lines, frame, cut_and_read, prefix
 }
 criterion_main!(benches);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hydrant_model::{Hints, Offset, OffsetRange};
 use tokio::time::Instant;
 
-use super::stream::{Aged, Stream};
+use super::stream::{Aged, Stream, Uncut};
 use super::workers::Work;
 use crate::log::{Position, ReadError, Walker};
 
@@ -115,7 +115,6 @@ impl Cutter {
             }
             let synced = self.stream.log.synced();
             if synced.offset <= self.from {
-                *self.stream.uncut.lock() = None;
                 self.stream.log.progress(Position { offset: self.from, bytes: 0 }, None).await;
                 continue;
             }
@@ -180,7 +179,7 @@ impl Cutter {
             None => Duration::from_millis(stream.shop.clock.wall_ms().saturating_sub(header.arrival_ms)),
         };
         let first = First { bytes: header.bytes, aged: Aged { age, at } };
-        *stream.uncut.lock() = Some(first.aged);
+        *stream.uncut.lock() = Some(Uncut { from, aged: first.aged });
         self.first = Some(first);
         Ok(Found::First(first))
     }

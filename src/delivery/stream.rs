@@ -40,8 +40,8 @@ pub struct Stream {
     /// Records were written that are not synced yet.
     pub(super) written: Notify,
     pub(super) low_water: Level<Offset>,
-    /// Age of the oldest record that waits to be cut.
-    pub(super) uncut: Mutex<Option<Aged>>,
+    /// What the cutter saw last of the oldest record that waits to be cut.
+    pub(super) uncut: Mutex<Option<Uncut>>,
 }
 
 /// Configuration versions that records or intents need.
@@ -69,6 +69,13 @@ pub(super) enum Order {
     Pause(bool),
     /// A new configuration version is in force.
     Reconfigure(Arc<Plan>, oneshot::Sender<()>),
+}
+
+/// The age of the record at an offset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Uncut {
+    pub(super) from: Offset,
+    pub(super) aged: Aged,
 }
 
 /// An age that was known at an instant.
@@ -151,10 +158,14 @@ impl Stream {
         self.plans.lock().by_version.get(&version).map(Arc::clone)
     }
 
-    /// How long the oldest record has waited that is in no intent yet.
+    /// How long the oldest record has waited that is in no intent yet; `None` where only the cutter could tell, which has not
+    /// looked at it since the start because delivery is held.
     pub fn uncut_age(&self) -> Option<Duration> {
-        let aged = *self.uncut.lock();
-        aged.map(|aged| aged.now(self.shop.clock.now()))
+        let now = self.shop.clock.now();
+        let from = self.ledger.with(|state| state.cut_to);
+        let looked_at = self.uncut.lock().filter(|uncut| uncut.from == from);
+        let arrived = || self.log.arrived(from).map(|arrived| now - arrived);
+        looked_at.map(|uncut| uncut.aged.now(now)).or_else(arrived)
     }
 
     /// Whether delivery was told to end before everything is delivered.

@@ -58,6 +58,11 @@ fn a_scrape_shows_what_was_counted_under_the_promised_names() {
     ] {
         assert!(shown(&text, line), "{line} is missing in\n{text}");
     }
+}
+
+#[test]
+fn a_scrape_shows_the_process_under_the_usual_names() {
+    let text = Telemetry::new().render();
     for name in [
         "process_cpu_seconds_total",
         "process_resident_memory_bytes",

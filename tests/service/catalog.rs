@@ -27,6 +27,15 @@ impl Bench {
         self.bare().arg("--streams", &self.files.path().display().to_string())
     }
 
+    /// Starts and looks whether the line `one`, which was put to this stream before, is delivered.
+    async fn delivers(&self, stream: &str) {
+        let hydrant = Hydrant::start(&self.setup()).await;
+        hydrant.client.flush(stream).await;
+        let bucket = Bucket::new(&self.data.path().join("objects"), "bucket");
+        assert_eq!(bucket.only(&format!("{stream}/")).bytes, b"one\n");
+        hydrant.terminate().await;
+    }
+
     fn write(&self, file: &str, stream: &Stream) {
         std::fs::write(self.files.path().join(file), stream.file()).expect("written");
     }
@@ -112,11 +121,7 @@ async fn the_name_of_a_stream_of_a_later_format_is_not_given_away() {
     assert_eq!(hydrant.client.metric("hydrant_streams_damaged", &[]).await, 1);
     hydrant.terminate().await;
     std::fs::write(&path, good).expect("written");
-    let hydrant = Hydrant::start(&bench.setup()).await;
-    hydrant.client.flush("n1").await;
-    let bucket = Bucket::new(&bench.data.path().join("objects"), "bucket");
-    assert_eq!(bucket.only("n1/").bytes, b"one\n");
-    hydrant.terminate().await;
+    bench.delivers("n1").await;
 }
 
 #[tokio::test]
@@ -137,11 +142,7 @@ async fn while_a_streams_name_cannot_be_read_none_is_created() {
     hydrant.terminate().await;
     assert_eq!(stream_json(&bench), path, "no second folder");
     std::fs::write(&path, good).expect("written");
-    let hydrant = Hydrant::start(&bench.setup()).await;
-    hydrant.client.flush("s").await;
-    let bucket = Bucket::new(&bench.data.path().join("objects"), "bucket");
-    assert_eq!(bucket.only("s/").bytes, b"one\n");
-    hydrant.terminate().await;
+    bench.delivers("s").await;
 }
 
 #[tokio::test]

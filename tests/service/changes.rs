@@ -6,7 +6,7 @@ use hydrant_model::Compression;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Bucket, Client, Hydrant, Setup, Stream, refused, until};
+use crate::harness::{Bucket, Client, Hydrant, Setup, Stream, refused, s3, until};
 use crate::server::{Fault, Server};
 use crate::unpack::unpack;
 
@@ -21,9 +21,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let server = Server::start();
-        server.make_bucket("bucket");
-        let bucket = Bucket::new(server.root.path(), "bucket");
+        let (server, bucket) = s3();
         let (files, data) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let setup = Setup::new(data.path()).s3(&server.url).arg("--streams", &files.path().display().to_string());
         Self { server, bucket, files, data, setup }

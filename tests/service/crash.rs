@@ -15,7 +15,7 @@ use hydrant::failpoint::Phase;
 use tempfile::TempDir;
 
 use self::load::{Book, Load, check};
-use crate::harness::{Bucket, Hydrant, Setup, Stream};
+use crate::harness::{Bucket, Hydrant, Setup, Stream, s3};
 use crate::server::{Fault, Seen, Server, error_xml};
 
 /// An S3 server, a data directory, and streams of every kind.
@@ -28,13 +28,11 @@ struct Site {
 
 impl Site {
     async fn new() -> Self {
-        let server = Server::start();
-        server.make_bucket("bucket");
+        let (server, bucket) = s3();
         let data = tempfile::tempdir().expect("a directory");
         // A request of a killed process can be carried out after the next one has asked for its object: then the second one
         // finds it made, and asks again.
         let setup = Setup::new(data.path()).s3(&server.url).expects("S3.PreconditionFailed");
-        let bucket = Bucket::new(server.root.path(), "bucket");
         let site = Self { server, bucket, setup, _data: data };
         let hydrant = Hydrant::start(&site.setup).await;
         for stream in [

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::harness::{Bucket, Client, Hydrant, Setup, Stream, until};
+use crate::harness::{Bucket, Client, Hydrant, Setup, Stream, s3, until};
 use crate::server::{Fault, Server};
 
 /// A volume of 64 MiB.
@@ -47,10 +47,8 @@ impl Drop for Volume {
 }
 
 fn dead_server() -> (Server, Bucket) {
-    let server = Server::start();
-    server.make_bucket("bucket");
+    let (server, bucket) = s3();
     server.judge(Some(Box::new(|_| Some(Fault::error(503, "SlowDown", "down")))));
-    let bucket = Bucket::new(server.root.path(), "bucket");
     (server, bucket)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Bucket, Hydrant, Setup, Stream, until, until_true};
+use crate::harness::{Bucket, Hydrant, Setup, Stream, s3, until, until_true};
 use crate::server::{Fault, Server};
 
 struct Bench {
@@ -20,9 +20,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let server = Server::start();
-        server.make_bucket("bucket");
-        let bucket = Bucket::new(server.root.path(), "bucket");
+        let (server, bucket) = s3();
         let data = tempfile::tempdir().expect("a directory");
         let setup = Setup::new(data.path()).s3(&server.url);
         Self { server, bucket, data, setup }

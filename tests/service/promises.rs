@@ -7,15 +7,8 @@ use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::Record;
 use serde_json::json;
 
-use crate::harness::{Bucket, Client, Hydrant, Refusal, Setup, Stream, refused, until, until_true};
-use crate::server::{Fault, Server, error_xml};
-
-fn server() -> (Server, Bucket) {
-    let server = Server::start();
-    server.make_bucket("bucket");
-    let bucket = Bucket::new(server.root.path(), "bucket");
-    (server, bucket)
-}
+use crate::harness::{Bucket, Client, Hydrant, Refusal, Setup, Stream, refused, s3, until, until_true};
+use crate::server::{Fault, error_xml};
 
 /// Log lines about deliveries that fail belong to tests with a destination that fails.
 const NOT_DELIVERED: &str = "an object was not delivered";
@@ -68,7 +61,7 @@ async fn unknown_settings_and_wrong_values_are_refused_all_at_once() {
 
 #[tokio::test]
 async fn idle_connections_take_no_file_from_logs_and_uploads() {
-    let (server, bucket) = server();
+    let (server, bucket) = s3();
     let data = tempfile::tempdir().expect("a directory");
     let hydrant = Hydrant::start(&Setup::new(data.path()).s3(&server.url).open_files("-n 200")).await;
     let client = &hydrant.client;
@@ -99,7 +92,7 @@ async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
 
 #[tokio::test]
 async fn damage_costs_its_records_and_nothing_else() {
-    let (server, bucket) = server();
+    let (server, bucket) = s3();
     let data = tempfile::tempdir().expect("a directory");
     let setup = Setup::new(data.path()).s3(&server.url).expects("records in the log are damaged and were set aside");
     let hydrant = Hydrant::start(&setup).await;
@@ -134,7 +127,7 @@ async fn damage_costs_its_records_and_nothing_else() {
 
 #[tokio::test]
 async fn a_torn_tail_is_no_damage() {
-    let (server, bucket) = server();
+    let (server, bucket) = s3();
     let data = tempfile::tempdir().expect("a directory");
     let setup = Setup::new(data.path()).s3(&server.url);
     let hydrant = Hydrant::start(&setup).await;
@@ -155,7 +148,7 @@ async fn a_torn_tail_is_no_damage() {
 
 #[tokio::test]
 async fn a_dead_destination_costs_its_budget_and_no_other_stream() {
-    let (server, bucket) = server();
+    let (server, bucket) = s3();
     let data = tempfile::tempdir().expect("a directory");
     let setup = Setup::new(data.path()).s3(&server.url).expects(NOT_DELIVERED);
     let hydrant = Hydrant::start(&setup).await;
@@ -210,7 +203,7 @@ async fn a_dead_destination_costs_its_budget_and_no_other_stream() {
 #[tokio::test]
 async fn an_object_that_alone_is_refused_waits_without_the_others() {
     for (status, code) in [(400, "EntityTooLarge"), (403, "AccessDenied")] {
-        let (server, bucket) = server();
+        let (server, bucket) = s3();
         let data = tempfile::tempdir().expect("a directory");
         let hydrant = Hydrant::start(&Setup::new(data.path()).s3(&server.url).expects(NOT_DELIVERED)).await;
         let client = &hydrant.client;
@@ -243,7 +236,7 @@ async fn an_object_that_alone_is_refused_waits_without_the_others() {
 
 #[tokio::test]
 async fn what_nobody_knows_is_asked_for_before_it_is_sent_again() {
-    let (server, bucket) = server();
+    let (server, bucket) = s3();
     let data = tempfile::tempdir().expect("a directory");
     let setup = Setup::new(data.path()).s3(&server.url).env("HYDRANT_S3_TIMEOUT", "1").expects(NOT_DELIVERED);
     let hydrant = Hydrant::start(&setup).await;
@@ -279,7 +272,7 @@ async fn what_nobody_knows_is_asked_for_before_it_is_sent_again() {
 
 #[tokio::test]
 async fn a_server_that_asks_to_slow_down_is_left_alone_for_so_long() {
-    let (server, bucket) = server();
+    let (server, bucket) = s3();
     let data = tempfile::tempdir().expect("a directory");
     let hydrant = Hydrant::start(&Setup::new(data.path()).s3(&server.url).expects(NOT_DELIVERED)).await;
     hydrant.client.create(&Stream::new("s")).await;
@@ -296,7 +289,7 @@ async fn a_server_that_asks_to_slow_down_is_left_alone_for_so_long() {
 
 #[tokio::test]
 async fn a_stop_with_waiting_records_loses_and_repeats_nothing() {
-    let (server, bucket) = server();
+    let (server, bucket) = s3();
     let data = tempfile::tempdir().expect("a directory");
     let setup = Setup::new(data.path()).s3(&server.url);
     for round in 0..4 {
@@ -323,7 +316,7 @@ async fn a_stop_with_waiting_records_loses_and_repeats_nothing() {
 
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_dead_destination() {
-    let (server, bucket) = server();
+    let (server, bucket) = s3();
     let data = tempfile::tempdir().expect("a directory");
     let setup = Setup::new(data.path()).s3(&server.url).expects(NOT_DELIVERED);
     server.judge(Some(Box::new(|_| Some(Fault::Hang))));

@@ -12,7 +12,7 @@ use regex::Regex;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Bucket, Hydrant, Setup, Stream};
+use crate::harness::{Bucket, Hydrant, Setup, Stream, s3};
 use crate::server::Server;
 use crate::unpack::unpack;
 
@@ -26,11 +26,9 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let server = Server::start();
-        server.make_bucket("bucket");
+        let (server, bucket) = s3();
         let data = tempfile::tempdir().expect("a directory");
         let hydrant = Hydrant::start(&Setup::new(data.path()).s3(&server.url)).await;
-        let bucket = Bucket::new(server.root.path(), "bucket");
         Self { server, bucket, hydrant, _data: data }
     }
 

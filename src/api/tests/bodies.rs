@@ -174,15 +174,19 @@ async fn who_waits_to_be_asked_is_refused_before_sending_and_asked_otherwise() {
     assert!(wire.is_closed().await);
 }
 
-#[tokio::test]
-async fn bodies_beyond_the_budget_are_refused_and_let_in_when_others_are_done() {
-    let settings = ApiSettings {
+/// Bodies share a mebibyte, and are waited for as if all were quick.
+fn one_mebibyte_for_bodies() -> ApiSettings {
+    ApiSettings {
         body_memory: 1 << 20,
         body_memory_wait: Duration::from_millis(20),
         body_quick: Duration::from_mins(1),
         ..ApiSettings::default()
-    };
-    let world = World::with(settings).await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_budget_are_refused_and_let_in_when_others_are_done() {
+    let world = World::with(one_mebibyte_for_bodies()).await;
     let (mut first, mut second) = (world.connect().await, world.connect().await);
     let large = record(&xs(380_000));
     let whole = aws("PutRecord", &large);
@@ -205,13 +209,7 @@ async fn bodies_beyond_the_budget_are_refused_and_let_in_when_others_are_done() 
 
 #[tokio::test]
 async fn who_waits_to_be_asked_is_refused_unread_where_there_is_no_room() {
-    let settings = ApiSettings {
-        body_memory: 1 << 20,
-        body_memory_wait: Duration::from_millis(20),
-        body_quick: Duration::from_mins(1),
-        ..ApiSettings::default()
-    };
-    let world = World::with(settings).await;
+    let world = World::with(one_mebibyte_for_bodies()).await;
     world.set(Mood::Gated);
     let mut first = world.connect().await;
     first.send(aws("PutRecord", &record(&xs(380_000)))).await;

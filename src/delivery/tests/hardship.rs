@@ -176,3 +176,20 @@ async fn a_ledger_that_is_lost_as_a_whole_loses_no_record() {
     assert_eq!(segments.len(), 1);
     walking.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_as_old_as_it_is_whether_delivery_is_held_or_not() {
+    let bench = Bench::new();
+    let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
+    let age = |walking: &Walking| walking.handle.stream.uncut_age().expect("known").as_secs();
+    walking.put(0..1).await;
+    bench.clock.sleep(Duration::from_secs(20)).await;
+    assert_eq!(age(&walking), 20);
+    walking.flush().await;
+    assert!(walking.handle.pause(true).await);
+    bench.clock.sleep(Duration::from_secs(10)).await;
+    walking.put(1..2).await;
+    bench.clock.sleep(Duration::from_secs(30)).await;
+    assert_eq!(age(&walking), 30);
+    walking.stop().await;
+}

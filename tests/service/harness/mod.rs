@@ -11,6 +11,7 @@ pub(crate) use self::api::{Client, Refusal};
 pub(crate) use self::bucket::Bucket;
 pub(crate) use self::process::{Hydrant, Setup, checked, refused};
 pub(crate) use self::stream::Stream;
+use crate::server::Server;
 
 /// Long enough for a busy machine; nothing that works takes it.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
@@ -33,3 +34,11 @@ pub(crate) async fn until_true(what: &str, look: impl Fn() -> bool) {
 }
 
 pub(crate) const POLL: Duration = Duration::from_millis(15);
+
+/// An S3 server with a bucket that is called `bucket`.
+pub(crate) fn s3() -> (Server, Bucket) {
+    let server = Server::start();
+    server.make_bucket("bucket");
+    let bucket = Bucket::new(server.root.path(), "bucket");
+    (server, bucket)
+}
