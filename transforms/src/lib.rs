@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | [`CODECS`] | every way to pack an object ([`compression`]) | `tests/conformance.rs` |
 //!
+//! [`records`] has the words that processors share.
+//!
 //! A new codec is a file in `compression/`, a line in [`CODECS`] and an arm in [`codec`]; the conformance suite finds it
 //! there.
 //!
@@ -11,6 +13,7 @@
 //! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's thread.
 
 pub mod compression;
+pub mod records;
 
 use hydrant_model::Compression;
 
