@@ -21,6 +21,7 @@ mod metered;
 mod reach;
 mod running;
 mod start;
+mod status;
 mod watch;
 
 use std::collections::HashMap;

@@ -42,8 +42,6 @@ pub struct OperationMetrics {
 /// Counters of what comes in to one stream; cheap to clone.
 #[derive(Clone)]
 pub struct StreamMetrics {
-    stream: Arc<str>,
-    by_stream: Arc<ByStream>,
     records_in: IntCounter,
     bytes_in: IntCounter,
 }
@@ -123,12 +121,10 @@ impl Telemetry {
     /// The counters of what comes in to a stream.
     pub fn for_stream(&self, name: &str) -> StreamMetrics {
         let stream: Arc<str> = name.into();
-        self.by_stream.series.lock().entry(Arc::clone(&stream)).or_default();
+        self.by_stream.series.lock().entry(stream).or_default();
         StreamMetrics {
             records_in: self.by_stream.records_in.with_label_values(&[name]),
             bytes_in: self.by_stream.bytes_in.with_label_values(&[name]),
-            by_stream: Arc::clone(&self.by_stream),
-            stream,
         }
     }
 
@@ -205,7 +201,9 @@ impl StreamMetrics {
         self.records_in.inc_by(records as u64);
         self.bytes_in.inc_by(bytes as u64);
     }
+}
 
+impl DeliveryMetrics {
     /// Counts records that went to the error output, under the type of their entry there.
     pub fn to_error_output(&self, error_type: &str, records: u64) {
         let mut all = self.by_stream.series.lock();
@@ -214,9 +212,7 @@ impl StreamMetrics {
             self.by_stream.error_output_records.with_label_values(&[&*self.stream, &shown]).inc_by(records);
         }
     }
-}
 
-impl DeliveryMetrics {
     /// Counts an object, or whatever the destination takes at a time, that was delivered.
     pub fn delivered(&self, records: u64, bytes: u64) {
         self.records.inc_by(records);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use hydrant_model::{ObjectDestination, SinkSpec};
+use hydrant_model::{Cursor, ObjectDestination, SinkSpec};
 use sha2::{Digest, Sha256};
 
 use super::files::canonical;
-use super::{Definition, Durability, GzipMembers, OnDelete, Rulebook};
+use super::{Definition, Durability, GzipMembers, OnDelete, Processing, Rulebook};
 
 /// Everything that delivery needs of one configuration version, parsed once.
 #[derive(Clone)]
@@ -17,6 +17,10 @@ pub struct Plan {
     pub sink: &'static SinkSpec,
     /// The bucket, with hints as the stream's own settings override them.
     pub objects: ObjectDestination,
+    /// Where source records are backed up, if they are.
+    pub backup: Option<ObjectDestination>,
+    /// What is done to records before they are packed.
+    pub processing: Processing,
     /// How gzip objects are packed.
     pub gzip: Gzip,
     /// What a success answer means.
@@ -30,6 +34,7 @@ pub struct Plan {
     /// Whether retry durations are ignored.
     pub retry_forever: bool,
     shape: [u8; 32],
+    backup_shape: [u8; 32],
 }
 
 /// How gzip objects are packed.
@@ -57,25 +62,43 @@ impl Plan {
         if let Some(bytes) = settings.buffer_bytes {
             objects.hints.size_bytes = bytes;
         }
-        let shape = canonical(&(sink.shape)(&definition.destination.configuration));
+        let backup = (sink.backup)(&definition.destination.configuration)?;
+        let hash = |shape: &serde_json::Value| {
+            Sha256::new().chain_update(sink.name).chain_update([0]).chain_update(canonical(shape)).finalize().into()
+        };
         Ok(Self {
             version,
             sink,
             objects,
+            backup: backup.as_ref().map(|backup| backup.objects.clone()),
+            processing: Processing::default(),
             gzip: Gzip { level: settings.gzip_level, members: settings.gzip_members },
             durability: settings.durability,
             disk_budget: settings.disk_budget,
             on_delete: settings.on_delete,
             drain_deadline: settings.drain_deadline.unwrap_or(DRAIN_DEADLINE),
             retry_forever: settings.retry_forever,
-            shape: Sha256::new().chain_update(sink.name).chain_update([0]).chain_update(shape).finalize().into(),
+            shape: hash(&(sink.shape)(&definition.destination.configuration)),
+            backup_shape: backup.map_or([0; 32], |backup| hash(&backup.shape)),
         })
     }
 
-    /// A hash of what decides which bytes lie under which names: prefixes, compression, extension, time zone, format,
+    /// Where the objects of `cursor` go.
+    pub fn objects(&self, cursor: Cursor) -> &ObjectDestination {
+        match cursor {
+            Cursor::Main | Cursor::Errors => &self.objects,
+            // A backup cannot be switched off again; a plan from before it was switched on has none.
+            Cursor::Backup => self.backup.as_ref().unwrap_or(&self.objects),
+        }
+    }
+
+    /// A hash of what decides which bytes of `cursor` lie under which names: prefixes, compression, extension, time zone, format,
     /// processors. No batch spans two of these.
-    pub fn shape_hash(&self) -> [u8; 32] {
-        self.shape
+    pub fn shape_hash(&self, cursor: Cursor) -> [u8; 32] {
+        match cursor {
+            Cursor::Main | Cursor::Errors => self.shape,
+            Cursor::Backup => self.backup_shape,
+        }
     }
 
     /// Whether records that wait under this plan may leave under `other`.

@@ -3,7 +3,7 @@
 //! A scenario starts from the smallest valid request. `with` replaces members of the request, `s3` members of its destination
 //! (`null` removes one); the answer is an `error`, or members of the stored destination (`stored`).
 
-use hydrant_model::Rules;
+use hydrant_model::{Cursor, Rules};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -202,7 +202,7 @@ fn settings_override_the_hints_of_the_plan_and_leave_its_shape() {
     assert_eq!((plain.disk_budget, tuned.disk_budget), (None, Some(2 * 1024 * 1024)));
     assert_eq!((plain.durability, tuned.durability), (Durability::Disk, Durability::Os));
     assert!(plain.same_shape(&tuned));
-    assert_eq!(plain.shape_hash(), tuned.shape_hash());
+    assert_eq!(plain.shape_hash(Cursor::Main), tuned.shape_hash(Cursor::Main));
 }
 
 #[test]

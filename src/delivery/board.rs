@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::ledger::Failures;
 use crate::clock::Clock;
 use crate::telemetry::DeliveryMetrics;
 
@@ -75,6 +76,13 @@ impl Board {
         if shown.failing == 0 {
             shown.last_error = None;
             shown.next_retry = None;
+        }
+    }
+
+    /// Counts what no stage took.
+    pub(super) fn to_error_output(&self, failures: &[Failures]) {
+        for failures in failures {
+            self.metrics.to_error_output(&failures.output, failures.records);
         }
     }
 

@@ -1,25 +1,51 @@
-//! The bytes of an object: records read out of the log, packed, handed on as they are asked for.
+//! The bytes of an object: read out of a log, taken through stages, packed, handed on as they are asked for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hydrant_model::{Body, BodyError, Compression};
+use hydrant_model::{Body, BodyError, Compression, Cursor, IntentId};
 use hydrant_transforms::compression::Encoder;
 
 use super::Workers;
+use super::errors::Set;
+use super::ledger::Entry;
+use super::stream::Stream;
 use crate::clock::Clock;
 use crate::log::Reader;
 
-/// A body made from a range of the log. Each attempt makes a new one.
-pub(super) struct LogBody {
+/// Makes the bytes of an object, a step at a time, on a worker's thread.
+pub(super) trait Maker: Send {
+    /// Whether there is nothing to make an object of.
+    fn is_empty(&mut self) -> Result<bool, BodyError>;
+
+    /// Adds some bytes to `out`, a few hundred kibibytes at most beyond what a stage holds back; `false` at the end.
+    fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError>;
+
+    /// What no stage took, once the end is reached.
+    fn failures(&mut self) -> Option<Set> {
+        None
+    }
+}
+
+/// A body that is made while it is asked for. Each attempt makes a new one.
+pub(super) struct MadeBody {
     /// `None` after the end, or after a failure.
-    making: Option<Making>,
+    maker: Option<Box<dyn Maker>>,
+    /// Where failures are named.
+    desk: Desk,
     workers: Workers,
     most_bytes: u64,
     compression: Compression,
     progress: Progress,
+}
+
+/// Has the failures of one intent synced and named before anybody sees its object.
+pub(super) struct Desk {
+    pub(super) stream: Arc<Stream>,
+    pub(super) intent: IntentId,
+    pub(super) cursor: Cursor,
 }
 
 /// When a body was last asked for bytes: how a stalled destination is told from a working one.
@@ -30,37 +56,32 @@ pub(super) struct Progress {
     millis: Arc<AtomicU64>,
 }
 
-struct Making {
-    reader: Reader,
-    encoder: Box<dyn Encoder>,
-}
-
-impl LogBody {
-    /// A body of what `reader` gives, packed by `encoder`.
-    pub(super) fn new(
-        reader: Reader,
-        encoder: Box<dyn Encoder>,
-        compression: Compression,
-        most_bytes: u64,
-        workers: Workers,
-        clock: Clock,
-    ) -> Self {
+impl MadeBody {
+    /// A body of what `maker` makes.
+    pub(super) fn new(maker: Box<dyn Maker>, desk: Desk, compression: Compression, most_bytes: u64) -> Self {
+        let shop = &desk.stream.shop;
+        let clock = shop.clock.clone();
         let progress = Progress { started: clock.now(), clock, millis: Arc::default() };
-        Self { making: Some(Making { reader, encoder }), workers, most_bytes, compression, progress }
+        Self { maker: Some(maker), workers: shop.workers, desk, most_bytes, compression, progress }
     }
 
-    /// Whether not one record of the range can be read: everything was set aside, and there is nothing to send.
+    /// Whether there is nothing to send: everything was set aside, or no stage took it. What failed is named then.
     pub(super) async fn is_empty(&mut self) -> Result<bool, BodyError> {
-        let Some(mut making) = self.making.take() else { return Ok(true) };
-        let (making, empty) = self
+        let Some(mut maker) = self.maker.take() else { return Ok(true) };
+        let (mut maker, empty) = self
             .workers
             .run(move || {
-                let empty = making.reader.is_at_end();
-                (making, empty)
+                let empty = maker.is_empty();
+                (maker, empty)
             })
             .await;
-        self.making = Some(making);
-        empty.map_err(|error| BodyError(error.to_string()))
+        let empty = empty?;
+        if empty {
+            self.desk.name(maker.failures()).await?;
+        } else {
+            self.maker = Some(maker);
+        }
+        Ok(empty)
     }
 
     /// Follows this body.
@@ -70,13 +91,17 @@ impl LogBody {
 }
 
 #[async_trait]
-impl Body for LogBody {
+impl Body for MadeBody {
     async fn next(&mut self, at_least: usize) -> Result<Option<Bytes>, BodyError> {
         self.progress.note();
-        let Some(making) = self.making.take() else { return Ok(None) };
+        let Some(maker) = self.maker.take() else { return Ok(None) };
         let room = at_least.min(usize::try_from(self.most_bytes).unwrap_or(usize::MAX));
-        let (making, bytes) = self.workers.run(move || making.fill(at_least, room)).await?;
-        self.making = making;
+        let (mut maker, bytes, more) = self.workers.run(move || fill(maker, at_least, room)).await?;
+        if more {
+            self.maker = Some(maker);
+        } else {
+            self.desk.name(maker.failures()).await?;
+        }
         self.progress.note();
         Ok((!bytes.is_empty()).then(|| Bytes::from(bytes)))
     }
@@ -90,20 +115,73 @@ impl Body for LogBody {
     }
 }
 
-impl Making {
-    /// Packs until there are `at_least` bytes or no more records. Gives itself back unless it ended.
-    fn fill(mut self, at_least: usize, room: usize) -> Result<(Option<Self>, Vec<u8>), BodyError> {
-        let mut out = Vec::with_capacity(room + ROOM_BYTES);
-        while out.len() < at_least {
-            let view = self.reader.next().map_err(|error| BodyError(error.to_string()))?;
-            let Some(view) = view else {
-                self.encoder.finish(&mut out).map_err(|error| BodyError(error.to_string()))?;
-                return Ok((None, out));
-            };
-            self.encoder.write(view.body, &mut out).map_err(|error| BodyError(error.to_string()))?;
-        }
-        Ok((Some(self), out))
+type Filled = (Box<dyn Maker>, Vec<u8>, bool);
+
+/// Makes until there are `at_least` bytes, or no more.
+fn fill(mut maker: Box<dyn Maker>, at_least: usize, room: usize) -> Result<Filled, BodyError> {
+    let mut out = Vec::with_capacity(room + ROOM_BYTES);
+    let mut more = true;
+    while more && out.len() < at_least {
+        more = maker.step(&mut out)?;
     }
+    Ok((maker, out, more))
+}
+
+impl Desk {
+    async fn name(&self, failures: Option<Set>) -> Result<(), BodyError> {
+        let Some(mut set) = failures.filter(|set| !set.is_empty()) else { return Ok(()) };
+        let failures = set.finish().await.map_err(failed)?;
+        self.stream.boards.get(self.cursor).to_error_output(&failures);
+        let entry = Entry::Failed { intent: Some(self.intent), failures };
+        self.stream.ledger.record(entry).await.map_err(failed)?;
+        self.stream.stir();
+        Ok(())
+    }
+}
+
+/// The records of a range as they are, packed.
+pub(super) struct CopyMaker {
+    pub(super) reader: Reader,
+    pub(super) packer: Packer,
+}
+
+/// An encoder until its end.
+pub(super) struct Packer(Option<Box<dyn Encoder>>);
+
+impl Packer {
+    /// Packs with `encoder`.
+    pub(super) fn new(encoder: Box<dyn Encoder>) -> Self {
+        Self(Some(encoder))
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BodyError> {
+        self.0.as_mut().map_or(Ok(()), |encoder| encoder.write(bytes, out)).map_err(failed)
+    }
+
+    /// Writes the container's end; nothing is packed afterwards.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        self.0.take().map_or(Ok(()), |encoder| encoder.finish(out)).map_err(failed)
+    }
+}
+
+impl Maker for CopyMaker {
+    fn is_empty(&mut self) -> Result<bool, BodyError> {
+        self.reader.is_at_end().map_err(failed)
+    }
+
+    fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        let view = self.reader.next().map_err(failed)?;
+        match &view {
+            Some(view) => self.packer.write(view.body, out)?,
+            None => self.packer.finish(out)?,
+        }
+        Ok(view.is_some())
+    }
+}
+
+/// An error of a stage as a sink passes it on.
+pub(super) fn failed(error: impl std::fmt::Display) -> BodyError {
+    BodyError(error.to_string())
 }
 
 impl Progress {

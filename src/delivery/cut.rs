@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hydrant_model::{Hints, Offset, OffsetRange};
+use hydrant_model::{Cursor, Hints, Offset, OffsetRange};
 use tokio::time::Instant;
 
 use super::stream::{Aged, Stream, Uncut};
@@ -31,6 +31,7 @@ pub(super) struct Batch {
 /// Cuts one cursor's batches. What it began when its future was dropped goes on when it is asked again.
 pub(super) struct Cutter {
     stream: Arc<Stream>,
+    cursor: Cursor,
     from: Offset,
     first: Option<First>,
     /// A look at the log as it was synced up to a position.
@@ -77,9 +78,9 @@ struct Header {
 
 impl Cutter {
     /// Cuts from where the stream's ledger ends.
-    pub(super) fn new(stream: Arc<Stream>) -> Self {
-        let from = stream.ledger.with(|state| state.cut_to);
-        Self { stream, from, first: None, looking: None, walking: None, rest_until: None }
+    pub(super) fn new(stream: Arc<Stream>, cursor: Cursor) -> Self {
+        let from = stream.ledger.with(|state| state.progress(cursor).map_or(Offset(0), |progress| progress.cut_to));
+        Self { stream, cursor, from, first: None, looking: None, walking: None, rest_until: None }
     }
 
     /// Takes back the batch cut last: it is cut again. One out of a hole is still asked for by the ledger.
@@ -106,7 +107,8 @@ impl Cutter {
             self.stream.shop.clock.sleep_until(until).await;
             self.rest_until = None;
         }
-        if let Some(hole) = self.stream.ledger.with(|state| state.holes.first().copied()) {
+        let hole = self.stream.ledger.with(|state| state.progress(self.cursor)?.holes.first().copied());
+        if let Some(hole) = hole {
             return self.cut(hole.from, hole.to).await;
         }
         loop {
@@ -127,7 +129,7 @@ impl Cutter {
                     return Ok(Batch { range, records: 0, bytes: 0, oldest_ms: 0, ends_at: Some(end.bytes) });
                 }
             };
-            let terms = self.stream.terms(self.from);
+            let terms = self.stream.terms(self.cursor, self.from);
             let waiting = Waiting {
                 bytes: synced.bytes.saturating_sub(first.bytes),
                 age: first.aged.now(self.stream.shop.clock.now()),
@@ -179,7 +181,7 @@ impl Cutter {
             None => Duration::from_millis(stream.shop.clock.wall_ms().saturating_sub(header.arrival_ms)),
         };
         let first = First { bytes: header.bytes, aged: Aged { age, at } };
-        *stream.uncut.lock() = Some(Uncut { from, aged: first.aged });
+        *stream.uncut.get(self.cursor).lock() = Some(Uncut { from, aged: first.aged });
         self.first = Some(first);
         Ok(Found::First(first))
     }
@@ -188,7 +190,7 @@ impl Cutter {
     async fn cut(&mut self, from: Offset, end: Offset) -> Result<Batch, ReadError> {
         let stream = &self.stream;
         let walking = self.walking.get_or_insert_with(|| {
-            let terms = stream.terms(from);
+            let terms = stream.terms(self.cursor, from);
             let stop = terms.boundary.filter(|boundary| *boundary > from).map_or(end, |boundary| boundary.min(end));
             let walker = stream.log.walk(from);
             stream.shop.workers.start(move || walk(walker, from, stop, terms.hints.size_bytes))

@@ -12,11 +12,14 @@ mod address;
 mod board;
 mod body;
 mod cut;
+pub mod errors;
+mod lane;
 pub mod ledger;
 mod level;
 mod memory;
 mod road;
 mod send;
+mod stages;
 mod stream;
 mod workers;
 
@@ -29,12 +32,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hydrant_model::Sink;
+use hydrant_model::{Cursor, Sink};
 
 pub use board::{Board, LastError, Reading};
 pub use memory::MemoryBudget;
 pub use road::{Ended, Road, RoadError, RoadParts, deliver_stream};
-pub use stream::{Handle, Stream, Wish};
+pub use stream::{Handle, PerCursor, Stream, Wish};
 pub use workers::{Work, Workers};
 
 use crate::catalog::Plan;
@@ -70,9 +73,9 @@ impl Default for Settings {
 
 /// Where a plan's objects go; made by the service, which has the clients.
 pub trait Destinations: Send + Sync {
-    /// The sink for what `plan` says now.
-    fn sink(&self, plan: &Plan) -> Arc<dyn Sink>;
+    /// The sink for what `plan` says now of what `cursor` delivers.
+    fn sink(&self, plan: &Plan, cursor: Cursor) -> Arc<dyn Sink>;
 
     /// Sinks for the addresses that notes name beside the one that `plan` says now: where the object may be already.
-    fn former(&self, plan: &Plan, notes: &[Bytes]) -> Vec<Arc<dyn Sink>>;
+    fn former(&self, plan: &Plan, cursor: Cursor, notes: &[Bytes]) -> Vec<Arc<dyn Sink>>;
 }

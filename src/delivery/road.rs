@@ -1,26 +1,23 @@
-//! The road of one stream: the one loop that decides what leaves.
+//! The road of one stream: its readers side by side, and what keeps ledger and logs in order beside them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use hydrant_model::{IntentId, Offset, Seed};
+use hydrant_model::{Cursor, Offset};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::address::address;
-use super::cut::{Batch, Cutter};
-use super::ledger::{Closed, Entry, Ledger, Note, OpenIntent, State, VersionStart};
+use super::errors::{ErrorsLog, walk_errors};
+use super::lane::walk_records;
+use super::ledger::{Closed, Entry, Ledger, State, VersionStart};
 use super::level::Level;
-use super::send::{Send, Sent};
-use super::stream::{Handle, Order, Plans, Stream, Wish};
+use super::stream::{Handle, Order, PerCursor, Plans, Stream, Wish};
 use super::{Board, Destinations, Shop};
 use crate::catalog::Plan;
 use crate::failpoint::{self, Phase};
-use crate::log::{Log, ReadError};
+use crate::log::Log;
 
 /// How a road ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +57,20 @@ impl Road {
                 stream = %parts.name, end = end.offset.0,
                 "the ledger is lost; what is still in the log is delivered again and may be there twice"
             );
-            parts.ledger.record_soon(&Entry::Skipped { from: end.offset, to: end.offset, ends_at: Some(end.bytes) });
+            parts.ledger.record_soon(&Entry::Skipped {
+                cursor: Cursor::Main,
+                from: end.offset,
+                to: end.offset,
+                ends_at: Some(end.bytes),
+            });
         }
-        let (paused, low_water) = parts.ledger.with(|state| (state.paused, state.low_water()));
+        let (paused, low_water) = parts.ledger.with(|state| (state.paused, state.delivered_to()));
         let stream = Arc::new(Stream {
             name: parts.name,
+            errors: ErrorsLog::new(parts.errors, parts.shop.clock.clone()),
             log: parts.log,
             ledger: parts.ledger,
-            board: parts.board,
+            boards: parts.boards,
             destinations: parts.destinations,
             shop: parts.shop,
             plans: Mutex::new(Plans { current, by_version }),
@@ -75,9 +78,9 @@ impl Road {
             beginning: Level::new(new),
             wish: Level::new(Wish::Deliver),
             flush_to: Level::new(Offset(0)),
-            written: Notify::new(),
+            stirred: Level::new(0),
             low_water: Level::new(low_water),
-            uncut: Mutex::default(),
+            uncut: PerCursor::default(),
         });
         let (sender, orders) = mpsc::channel(ORDERS);
         (Self { stream: Arc::clone(&stream), orders }, Handle { stream, orders: sender })
@@ -90,6 +93,8 @@ pub struct RoadParts {
     pub name: String,
     /// Its records.
     pub log: Log,
+    /// Entries for its error output.
+    pub errors: Log,
     /// What has left.
     pub ledger: Arc<Ledger>,
     /// The configuration in force.
@@ -97,7 +102,7 @@ pub struct RoadParts {
     /// Earlier ones that records still wait under.
     pub earlier: Vec<Arc<Plan>>,
     /// Where status is shown.
-    pub board: Board,
+    pub boards: PerCursor<Board>,
     /// Makes sinks.
     pub destinations: Arc<dyn Destinations>,
     /// What all streams share.
@@ -121,55 +126,46 @@ pub async fn deliver_stream(road: Road) -> Result<Ended, RoadError> {
     }
 }
 
+/// The readers of the stream's logs, side by side, and beside them whoever orders something.
 async fn walk(road: Road) -> Result<Ended, RoadError> {
     let Road { stream, mut orders } = road;
     stream.begin_version().await?;
     stream.beginning.set(false);
-    let window = Arc::new(Semaphore::new(stream.shop.settings.window));
-    let mut sends = FuturesUnordered::new();
-    for open in stream.ledger.with(|state| state.open.values().cloned().collect::<Vec<_>>()) {
-        sends.push(Send::again(&stream, &window, open).run());
-    }
-    let mut cutter = Cutter::new(Arc::clone(&stream));
+    let mut lanes = std::pin::pin!(async {
+        tokio::try_join!(
+            walk_records(&stream, Cursor::Main),
+            walk_records(&stream, Cursor::Backup),
+            walk_errors(&stream)
+        )
+    });
     let mut tick = Tick::default();
     loop {
-        let wish = stream.wish.get();
-        if wish == Wish::Drain {
+        if stream.wish.get() == Wish::Drain {
             // A stream that is held would never drain.
             stream.held.set(false);
             stream.flush_to.raise(stream.log.synced().offset);
         }
-        if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.is_drained()) {
-            stream.leave_marks().await?;
-            return Ok(if wish == Wish::Drain { Ended::Drained } else { Ended::Stopped });
-        }
-        // In this order, and not by chance: the tick comes seldom, sends are as many as the window, and orders are few. What is
-        // dropped unfinished goes on where it was.
+        // In this order, and not by chance: the tick comes seldom, and orders are few. What is dropped unfinished goes on where
+        // it was.
         tokio::select! {
             biased;
-            () = tick.due(&stream) => stream.leave_marks().await?,
-            Some(sent) = sends.next(), if !sends.is_empty() => if let Some(sent) = sent? {
-                stream.settle(sent).await?;
-            },
-            () = stream.wish.until(|now| now > wish) => {}
+            () = tick.due(&stream) => {
+                stream.leave_marks().await?;
+                stream.stir();
+            }
+            done = &mut lanes => {
+                done?;
+                break;
+            }
             order = orders.recv() => match order {
                 Some(order) => stream.obey(order).await?,
                 None => stream.wish.raise(Wish::Stop),
             },
-            batch = stream.next_batch(&window, &mut cutter), if wish < Wish::Stop => match batch {
-                Ok((place, batch)) => {
-                    if let Some(open) = stream.promise(&mut cutter, &batch).await? {
-                        sends.push(Send::first(&stream, &window, place, open).run());
-                    }
-                }
-                Err(error) => {
-                    stream.report_unreadable(&error);
-                    cutter.rest(TROUBLE_RETRY);
-                }
-            },
         }
         tick.note(&stream);
     }
+    stream.leave_marks().await?;
+    Ok(if stream.wish.get() == Wish::Drain { Ended::Drained } else { Ended::Stopped })
 }
 
 impl Stream {
@@ -183,7 +179,8 @@ impl Stream {
         let log = self.log.clone();
         // The end is known to whoever holds the writer, which may be waiting for the disk.
         let from = if known.is_none() { Offset(0) } else { self.shop.workers.run(move || log.end()).await };
-        self.ledger.record(Entry::Version(VersionStart { version: current.version, from })).await
+        let backup = current.backup.is_some();
+        self.ledger.record(Entry::Version(VersionStart { version: current.version, backup, from })).await
     }
 
     async fn obey(&self, order: Order) -> Result<(), Closed> {
@@ -201,6 +198,7 @@ impl Stream {
                     plans.current = plan;
                 }
                 self.begin_version().await?;
+                self.stir();
                 // Whoever asked may have gone; the version is in force all the same.
                 let _ = done.send(());
             }
@@ -208,94 +206,18 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits for a place in the window, then for a batch. Dropping the future loses neither.
-    async fn next_batch(
-        &self,
-        window: &Arc<Semaphore>,
-        cutter: &mut Cutter,
-    ) -> Result<(OwnedSemaphorePermit, Batch), ReadError> {
-        self.released().await;
-        let place = Arc::clone(window).acquire_owned().await.expect("the window is never closed");
-        Ok((place, cutter.next().await?))
-    }
-
-    /// Decides a batch: its intent is synced before anything of it is sent.
-    async fn promise(&self, cutter: &mut Cutter, batch: &Batch) -> Result<Option<OpenIntent>, Closed> {
-        if batch.records == 0 {
-            self.ledger.record_soon(&Entry::Skipped {
-                from: batch.range.from,
-                to: batch.range.to,
-                ends_at: batch.ends_at,
-            });
-            self.low_water.set(self.ledger.with(State::low_water));
-            return Ok(None);
-        }
-        if self.ledger.with(|state| batch.range.from < state.cut_to) {
-            tracing::error!(
-                stream = %self.name, range = %batch.range,
-                "the ledger's entry for these records is damaged; they are delivered again and may be there twice"
-            );
-            self.board.possible_duplicate();
-        }
-        let version = self.ledger.with(|state| state.version_at(batch.range.from)).unwrap_or(0);
-        let current = self.current();
-        let shape = self.plan(version).unwrap_or_else(|| Arc::clone(&current));
-        let id = IntentId(self.ledger.with(|state| state.next_intent));
-        let seed = Seed(self.shop.clock.bits());
-        let intent = match address(&self.name, id, batch, seed, &shape, current.version) {
-            Ok(intent) => intent,
-            Err(error) => {
-                // Names are checked when a configuration is accepted, so this is a fault of ours; the records wait.
-                self.board.troubled("S3.InvalidPrefixConfigurationException", error.to_string(), TROUBLE_RETRY);
-                tracing::error!(stream = %self.name, range = %batch.range, %error, "a batch has no valid name");
-                cutter.rest(TROUBLE_RETRY);
-                cutter.go_back(batch);
-                return Ok(None);
-            }
-        };
-        let announcement = self.destinations.sink(&current).announcement();
-        let notes = announcement.iter().map(|note| Note::new(note)).collect();
-        let open = OpenIntent { intent, shape: shape.version, ends_at: batch.ends_at, notes };
-        self.ledger.record(Entry::Intent(open.clone())).await?;
-        failpoint::reach(Phase::IntentSynced);
-        Ok(Some(open))
-    }
-
-    /// Commits what was sent, and trims what nothing needs any more.
-    async fn settle(&self, sent: Sent) -> Result<(), Closed> {
-        let intent = &sent.open.intent;
-        let at_ms = self.shop.clock.wall_ms();
-        failpoint::reach(Phase::Delivered);
-        self.ledger.record_soon(&Entry::Commit {
-            intent: intent.id,
-            range: intent.range,
-            bytes: sent.receipt.bytes,
-            at_ms,
-        });
-        failpoint::reach(Phase::CommitWritten);
-        self.board.delivered(intent.records, intent.bytes);
-        tracing::info!(
-            stream = %self.name, intent = intent.id.0, range = %intent.range, records = intent.records,
-            bytes = intent.bytes, object_bytes = sent.receipt.bytes, bucket = %intent.object.bucket,
-            key = %intent.object.key, "delivered"
-        );
-        let low_water = self.ledger.with(State::low_water);
-        self.low_water.set(low_water);
-        if self.log.can_trim(low_water) || self.ledger.has_old_history() {
-            self.trim(low_water).await?;
-        }
-        Ok(())
-    }
-
     /// Everything that rests on the trimmed records is synced first.
-    async fn trim(&self, low_water: Offset) -> Result<(), Closed> {
+    pub(super) async fn trim(&self) -> Result<(), Closed> {
+        // As it is before the sync: what another cursor commits meanwhile is not synced yet.
+        let (low_water, errors_low_water) = self.ledger.with(|state| (state.low_water(), state.errors_low_water()));
         self.ledger.settle().await?;
         failpoint::reach(Phase::Trimming);
         let (log, ledger, name) = (self.log.clone(), Arc::clone(&self.ledger), self.name.clone());
+        let errors = Arc::clone(&self.errors);
         self.shop
             .workers
             .run(move || {
-                if let Err(error) = log.trim(low_water) {
+                if let Err(error) = log.trim(low_water).and_then(|()| errors.trim(errors_low_water)) {
                     tracing::warn!(stream = %name, %error, "delivered segments stay for now");
                 }
                 ledger.trim();
@@ -320,20 +242,16 @@ impl Stream {
             self.ledger.record_soon(&Entry::Synced { through });
         }
         self.ledger.settle().await?;
-        let low_water = self.ledger.with(State::low_water);
-        if self.log.can_trim(low_water) {
-            self.trim(low_water).await?;
+        if self.can_trim() {
+            self.trim().await?;
         }
         Ok(())
     }
 
-    fn is_drained(&self) -> bool {
-        !self.log.has_unsynced() && self.ledger.with(|state| state.low_water() >= self.log.synced().offset)
-    }
-
-    fn report_unreadable(&self, error: &ReadError) {
-        self.board.troubled("InternalError", error.to_string(), TROUBLE_RETRY);
-        tracing::error!(stream = %self.name, %error, "the log cannot be read");
+    /// Whether a log has segments that nothing reads any more.
+    pub(super) fn can_trim(&self) -> bool {
+        let (low_water, errors_low_water) = self.ledger.with(|state| (state.low_water(), state.errors_low_water()));
+        self.log.can_trim(low_water) || self.errors.can_trim(errors_low_water)
     }
 }
 
@@ -362,12 +280,16 @@ impl Tick {
                 self.at = None;
                 return;
             }
+            let stirred = stream.stirred.get();
             let marked = stream.ledger.with(|state| state.synced_through);
             let position = crate::log::Position { offset: marked, bytes: 0 };
             tokio::select! {
                 biased;
                 () = stream.log.progress(position, None) => {}
-                () = stream.written.notified() => {}
+                () = stream.stirred.until(|now| now > stirred) => {
+                    self.note(stream);
+                    continue;
+                }
             }
             self.at = Some(stream.shop.clock.now() + MARK_EVERY);
         }
@@ -375,5 +297,4 @@ impl Tick {
 }
 
 const MARK_EVERY: Duration = Duration::from_millis(800);
-const TROUBLE_RETRY: Duration = Duration::from_secs(5);
 const ORDERS: usize = 64;

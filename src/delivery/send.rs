@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hydrant_model::{BodyError, DeliveryError, IntentId, Notes, Outcome, Receipt, Recovery, Sink};
+use hydrant_model::{BodyError, Cursor, DeliveryError, IntentId, Notes, Outcome, Receipt, Recovery, Sink};
 use hydrant_transforms::codec;
 use hydrant_transforms::compression::Options;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::body::{LogBody, Progress};
-use super::ledger::{Closed, Entry, Ledger, Note, OpenIntent};
+use super::Board;
+use super::body::{CopyMaker, Desk, MadeBody, Maker, Packer, Progress};
+use super::errors::ErrorsMaker;
+use super::ledger::{Closed, Contents, Entry, Ledger, Note, OpenIntent};
+use super::stages::{Failing, StagesMaker};
 use super::stream::Stream;
 use crate::catalog::{GzipMembers, Plan};
 
@@ -65,14 +68,14 @@ impl Send {
             self.place = place.ok();
         }
         let mut patience = Patience::new(self.stream.shop.settings.stall_after);
-        self.stream.board.sending(true);
+        self.board().sending(true);
         let receipt = self.until_done(&mut patience).await;
-        self.stream.board.sending(false);
+        self.board().sending(false);
         if patience.parked {
-            self.stream.board.parked(false);
+            self.board().parked(false);
         }
         if patience.attempts > 0 {
-            self.stream.board.failing(false);
+            self.board().failing(false);
         }
         Ok(receipt?.map(|receipt| Sent { open: self.open, receipt }))
     }
@@ -98,7 +101,7 @@ impl Send {
     /// Asks where that is needed, else attempts.
     async fn step(&mut self, patience: &mut Patience) -> Result<Step, Closed> {
         let plan = self.stream.current();
-        let sink = self.stream.destinations.sink(&plan);
+        let sink = self.stream.destinations.sink(&plan, self.open.cursor);
         if self.must_ask {
             match self.ask(&plan, &*sink, patience).await {
                 Recovery::Delivered(receipt) => return Ok(Step::Done(receipt)),
@@ -115,7 +118,7 @@ impl Send {
                 Ok(self.wait(patience, &error, None))
             }
             Outcome::Refused(error) => {
-                if self.others_went(patience, 1) || self.stream.board.read().parked < UNPROVEN_PARKED {
+                if self.others_went(patience, 1) || self.board().read().parked < UNPROVEN_PARKED {
                     self.park(patience);
                 }
                 Ok(self.wait(patience, &error, patience.parked.then_some(PARKED_RETRY)))
@@ -125,14 +128,14 @@ impl Send {
 
     /// Whether so many objects of the stream were delivered since this one first failed.
     fn others_went(&self, patience: &mut Patience, how_many: u64) -> bool {
-        let delivered = self.stream.ledger.with(|state| state.delivered.objects);
+        let delivered = self.stream.ledger.with(|state| state.delivered(self.open.cursor).objects);
         delivered - *patience.delivered_before.get_or_insert(delivered) >= how_many
     }
 
     /// Gives up its place in the window: the batches behind it go first.
     fn park(&mut self, patience: &mut Patience) {
         if !std::mem::replace(&mut patience.parked, true) {
-            self.stream.board.parked(true);
+            self.board().parked(true);
             self.place = None;
         }
     }
@@ -141,7 +144,7 @@ impl Send {
     async fn ask(&mut self, plan: &Plan, sink: &dyn Sink, patience: &mut Patience) -> Recovery {
         let mut notes = self.notes();
         let earlier = notes.earlier.clone();
-        for former in self.stream.destinations.former(plan, &earlier) {
+        for former in self.stream.destinations.former(plan, self.open.cursor, &earlier) {
             match former.recover(&self.open.intent, &mut notes).await {
                 Recovery::Delivered(receipt) => return Recovery::Delivered(receipt),
                 Recovery::Absent => {
@@ -159,7 +162,7 @@ impl Send {
                         stream = %self.stream.name, intent = self.open.intent.id.0, former = %former, %error,
                         "the old address cannot be asked whether it has the object; it is sent to the new one and may be there twice"
                     );
-                    self.stream.board.possible_duplicate();
+                    self.board().possible_duplicate();
                 }
             }
         }
@@ -173,18 +176,24 @@ impl Send {
             return Ok(Some(trouble(format!("configuration version {} is missing", self.open.shape))));
         };
         // Booked before anything is held: many more sends wait for memory than have some.
-        let codec = codec(shape.objects.compression);
+        let compression = shape.objects(self.open.cursor).compression;
+        let codec = codec(compression);
         let options = self.options(&shape);
-        let most_bytes = (codec.most_bytes)(self.open.intent.bytes);
-        let bytes = sink.memory_bytes(most_bytes) + (codec.memory_bytes)(&options) + READER_BYTES;
+        let (unpacked, staged) = self.made_bytes(&shape);
+        let most_bytes = (codec.most_bytes)(unpacked);
+        let bytes = sink.memory_bytes(most_bytes) + (codec.memory_bytes)(&options) + READER_BYTES + staged;
         let Some(_grant) = self.stream.unless_stopping(shop.memory.take(bytes)).await else { return Ok(None) };
         let encoder = match (codec.open)(&options) {
             Ok(encoder) => encoder,
             Err(error) => return Ok(Some(trouble(error.to_string()))),
         };
-        let reader = self.stream.log.read(self.open.intent.range.from, self.open.intent.range.to);
-        let compression = shape.objects.compression;
-        let mut body = LogBody::new(reader, encoder, compression, most_bytes, shop.workers, shop.clock.clone());
+        let (stream, intent) = (Arc::clone(&self.stream), self.open.intent.id);
+        let desk = Desk { stream, intent, cursor: self.open.cursor };
+        let maker = match self.maker(&shape, Packer::new(encoder)) {
+            Ok(maker) => maker,
+            Err(reason) => return Ok(Some(trouble(reason))),
+        };
+        let mut body = MadeBody::new(maker, desk, compression, most_bytes);
         match body.is_empty().await {
             Ok(false) => {}
             Ok(true) => return Ok(Some(Outcome::Delivered(Receipt { bytes: 0 }))),
@@ -212,6 +221,38 @@ impl Send {
         if closed { Err(Closed) } else { Ok(Some(outcome)) }
     }
 
+    /// The most bytes that the intent's records become before they are packed, and that their processors hold.
+    fn made_bytes(&self, shape: &Plan) -> (u64, usize) {
+        let bytes = self.open.intent.bytes;
+        match (&self.open.contents, self.open.cursor) {
+            (Contents::Records, Cursor::Main) => (shape.processing.most_bytes(bytes), shape.processing.memory_bytes()),
+            _ => (bytes, 0),
+        }
+    }
+
+    /// What makes the object's bytes.
+    fn maker(&self, shape: &Plan, packer: Packer) -> Result<Box<dyn Maker>, String> {
+        let range = self.open.intent.range;
+        let records = || self.stream.log.read(range.from, range.to);
+        Ok(match &self.open.contents {
+            Contents::Records if self.open.cursor.is_main() && !shape.processing.is_empty() => {
+                let named =
+                    self.stream.ledger.with(|state| state.open.get(&self.open.intent.id.0).is_some_and(|it| it.failed));
+                let failing = Failing::new(&self.stream.errors, named);
+                Box::new(StagesMaker::new(records(), &shape.processing, failing, packer)?)
+            }
+            Contents::Records => Box::new(CopyMaker { reader: records(), packer }),
+            Contents::Errors { output, parts, .. } => {
+                let reader = self.stream.errors.log().read(range.from, range.to);
+                Box::new(ErrorsMaker::new(reader, output, parts, packer))
+            }
+        })
+    }
+
+    fn board(&self) -> &Board {
+        self.stream.boards.get(self.open.cursor)
+    }
+
     fn options(&self, shape: &Plan) -> Options {
         let intent = &self.open.intent;
         let mut options = Options::new(intent.seed.uuid(hydrant_model::ENTRY_NAME), intent.oldest_ms);
@@ -230,10 +271,10 @@ impl Send {
             self.park(patience);
         }
         if patience.attempts == 0 {
-            self.stream.board.failing(true);
+            self.board().failing(true);
         }
         let wait = patience.next(self.stream.shop.clock.fraction()).max(after.unwrap_or_default());
-        let news = self.stream.board.failed(error, wait);
+        let news = self.board().failed(error, wait);
         self.report(news, patience.attempts, error, wait);
         Step::Wait(wait)
     }

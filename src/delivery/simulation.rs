@@ -9,6 +9,7 @@ mod history;
 mod promises;
 mod record;
 mod sink;
+mod stage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hydrant_model::Offset;
+use hydrant_model::{Cursor, Offset};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::cut::Terms;
+use super::errors::ErrorsLog;
 use super::ledger::{Ledger, VersionStart};
 use super::level::Level;
 use super::{Board, Destinations, Shop};
@@ -24,8 +25,10 @@ pub struct Stream {
     pub log: Log,
     /// What has left.
     pub ledger: Arc<Ledger>,
+    /// Entries about records that no stage takes.
+    pub errors: Arc<ErrorsLog>,
     /// Where status is shown.
-    pub board: Board,
+    pub boards: PerCursor<Board>,
     /// Makes sinks.
     pub destinations: Arc<dyn Destinations>,
     /// What all streams share.
@@ -37,11 +40,39 @@ pub struct Stream {
     pub(super) wish: Level<Wish>,
     /// Everything below is cut at once.
     pub(super) flush_to: Level<Offset>,
-    /// Records were written that are not synced yet.
-    pub(super) written: Notify,
+    /// Goes up whenever something happened that another part of the road may wait for.
+    pub(super) stirred: Level<u64>,
+    /// Whatever became of the records below: it is where it was to go.
     pub(super) low_water: Level<Offset>,
-    /// What the cutter saw last of the oldest record that waits to be cut.
-    pub(super) uncut: Mutex<Option<Uncut>>,
+    /// What the cutters saw last of the oldest record that waits to be cut.
+    pub(super) uncut: PerCursor<Mutex<Option<Uncut>>>,
+}
+
+/// One of something for each cursor.
+#[derive(Debug, Default)]
+pub struct PerCursor<T> {
+    /// Of [`Cursor::Main`].
+    pub main: T,
+    /// Of [`Cursor::Backup`].
+    pub backup: T,
+    /// Of [`Cursor::Errors`].
+    pub errors: T,
+}
+
+impl<T> PerCursor<T> {
+    /// Makes one for each.
+    pub fn new(mut make: impl FnMut(Cursor) -> T) -> Self {
+        Self { main: make(Cursor::Main), backup: make(Cursor::Backup), errors: make(Cursor::Errors) }
+    }
+
+    /// The one of `cursor`.
+    pub fn get(&self, cursor: Cursor) -> &T {
+        match cursor {
+            Cursor::Main => &self.main,
+            Cursor::Backup => &self.backup,
+            Cursor::Errors => &self.errors,
+        }
+    }
 }
 
 /// Configuration versions that records or intents need.
@@ -106,7 +137,7 @@ impl Handle {
 
     /// Records were written that are not synced yet: they will be, within a second. Never waits.
     pub fn written(&self) {
-        self.stream.written.notify_one();
+        self.stream.stir();
     }
 
     /// Waits until everything below `to` is delivered.
@@ -158,12 +189,12 @@ impl Stream {
         self.plans.lock().by_version.get(&version).map(Arc::clone)
     }
 
-    /// How long the oldest record has waited that is in no intent yet; `None` where only the cutter could tell, which has not
-    /// looked at it since the start because delivery is held.
-    pub fn uncut_age(&self) -> Option<Duration> {
+    /// How long the oldest record has waited that is in no intent of `cursor` yet; `None` where only the cutter could tell, which
+    /// has not looked at it since the start because delivery is held.
+    pub fn uncut_age(&self, cursor: Cursor) -> Option<Duration> {
         let now = self.shop.clock.now();
-        let from = self.ledger.with(|state| state.cut_to);
-        let looked_at = self.uncut.lock().filter(|uncut| uncut.from == from);
+        let from = self.ledger.with(|state| state.progress(cursor).map(|progress| progress.cut_to))?;
+        let looked_at = self.uncut.get(cursor).lock().filter(|uncut| uncut.from == from);
         let arrived = || self.log.arrived(from).map(|arrived| now - arrived);
         looked_at.map(|uncut| uncut.aged.now(now)).or_else(arrived)
     }
@@ -171,6 +202,11 @@ impl Stream {
     /// Whether delivery was told to end before everything is delivered.
     pub fn is_stopping(&self) -> bool {
         self.wish.get() >= Wish::Stop
+    }
+
+    /// Says that something happened.
+    pub(super) fn stir(&self) {
+        self.stirred.set(self.stirred.get() + 1);
     }
 
     /// Waits until delivery is not held.
@@ -187,12 +223,12 @@ impl Stream {
         }
     }
 
-    /// What the next batch from `from` on is cut by: the hints in force, the next offset where objects change their shape, and
-    /// how much of the disk its log may take before waiting for more records would soon refuse them.
-    pub(super) fn terms(&self, from: Offset) -> Terms {
+    /// What the next batch of `cursor` from `from` on is cut by: the hints in force, the next offset where objects change their
+    /// shape, and how much of the disk its log may take before waiting for more records would soon refuse them.
+    pub(super) fn terms(&self, cursor: Cursor, from: Offset) -> Terms {
         let plans = self.plans.lock();
-        let (starts, idle) = self.ledger.with(|state| (state.versions.clone(), state.open.is_empty()));
-        let shape = |start: &VersionStart| plans.by_version.get(&start.version).map(|plan| plan.shape_hash());
+        let (starts, idle) = self.ledger.with(|state| (state.versions.clone(), state.open_of(cursor).next().is_none()));
+        let shape = |start: &VersionStart| plans.by_version.get(&start.version).map(|plan| plan.shape_hash(cursor));
         let here = starts.iter().rev().find(|start| start.from <= from).and_then(shape);
         let boundary = starts.iter().find(|start| start.from > from && shape(start) != here).map(|start| start.from);
         // While something is being sent, it is what will free space.
@@ -200,7 +236,7 @@ impl Stream {
             let (account, records) = (self.log.account(), self.log.disk_bytes());
             account.budget().saturating_sub(account.used().saturating_sub(records)) / 2
         });
-        Terms { hints: plans.current.objects.hints, boundary, most_disk }
+        Terms { hints: plans.current.objects(cursor).hints, boundary, most_disk }
     }
 }
 

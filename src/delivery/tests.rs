@@ -11,13 +11,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hydrant_model::{Body, DeliveryError, Intent, Notes, Offset, Outcome, Receipt, Recovery, Rules, Sink, StreamId};
+use hydrant_model::{
+    Body, Cursor, DeliveryError, Intent, Notes, Offset, Outcome, Receipt, Recovery, Rules, Sink, StreamId,
+};
 use parking_lot::Mutex;
 use serde_json::json;
 
 use super::ledger::{Ledger, State};
 use super::{
-    Board, Destinations, Ended, Handle, MemoryBudget, Road, RoadParts, Settings, Shop, Wish, Workers, deliver_stream,
+    Board, Destinations, Ended, Handle, MemoryBudget, PerCursor, Road, RoadParts, Settings, Shop, Wish, Workers,
+    deliver_stream,
 };
 use crate::catalog::{Definition, Plan, Rulebook};
 use crate::clock::Clock;
@@ -113,11 +116,11 @@ impl Sink for Shelf {
 struct OneSink(Arc<dyn Sink>);
 
 impl Destinations for OneSink {
-    fn sink(&self, _plan: &Plan) -> Arc<dyn Sink> {
+    fn sink(&self, _plan: &Plan, _cursor: Cursor) -> Arc<dyn Sink> {
         Arc::clone(&self.0)
     }
 
-    fn former(&self, _plan: &Plan, _notes: &[Bytes]) -> Vec<Arc<dyn Sink>> {
+    fn former(&self, _plan: &Plan, _cursor: Cursor, _notes: &[Bytes]) -> Vec<Arc<dyn Sink>> {
         Vec::new()
     }
 }
@@ -189,18 +192,25 @@ impl Ground {
         let (synced, floor) = ledger.with(|state| (state.synced_through, state.floor()));
         let settings =
             LogSettings { dir: self.root.join("records"), stream, used_as: Use::Records, rolling: Rolling::ByItself };
-        let (log, _) =
-            Log::open(self.workshop, settings, self.account, synced, floor).map_err(|error| error.to_string())?;
+        let (log, _) = Log::open(self.workshop.clone(), settings, Arc::clone(&self.account), synced, floor)
+            .map_err(|error| error.to_string())?;
+        let failed_to = ledger.with(|state| state.failed_to);
+        let settings =
+            LogSettings { dir: self.root.join("errors"), stream, used_as: Use::Errors, rolling: Rolling::ByItself };
+        let floor = crate::log::Position { offset: failed_to, bytes: 0 };
+        let (errors, _) =
+            Log::open(self.workshop, settings, self.account, failed_to, floor).map_err(|error| error.to_string())?;
         let shop =
             Shop { memory: self.memory, workers: self.workers, clock: clock.clone(), settings: Settings::default() };
         let earlier = ledger.with(earlier);
         let (road, handle) = Road::new(RoadParts {
             name: "s".into(),
             log: log.clone(),
+            errors,
             ledger: Arc::new(ledger),
             current,
             earlier,
-            board: Board::new(clock, Telemetry::new().delivery("s", "s3")),
+            boards: PerCursor::new(|cursor| Board::new(clock.clone(), Telemetry::new().delivery("s", cursor.name()))),
             destinations: Arc::new(OneSink(self.sink)),
             shop,
         });
@@ -328,10 +338,10 @@ async fn an_object_that_is_refused_waits_and_those_behind_it_go() {
     walking.put(0..100).await;
     bench.clock.sleep(Duration::from_secs(5)).await;
     assert_eq!(bench.shelf.objects.lock().len(), 7);
-    assert_eq!(walking.handle.stream.board.read().parked, 3);
+    assert_eq!(walking.handle.stream.boards.main.read().parked, 3);
     bench.clock.sleep(Duration::from_secs(70)).await;
     assert_eq!(bench.shelf.objects.lock().len(), 10);
-    assert_eq!(walking.handle.stream.board.read().parked, 0);
+    assert_eq!(walking.handle.stream.boards.main.read().parked, 0);
     assert_eq!(walking.handle.stream.ledger.with(State::low_water), Offset(100));
     walking.stop().await;
 }
@@ -344,7 +354,7 @@ async fn an_object_that_fails_alone_again_and_again_gives_up_its_place() {
     *bench.shelf.cursed.lock() = Some(Offset(0));
     walking.put(0..100).await;
     bench.clock.sleep(Duration::from_mins(1)).await;
-    assert_eq!(walking.handle.stream.board.read().parked, 1);
+    assert_eq!(walking.handle.stream.boards.main.read().parked, 1);
     assert_eq!(bench.shelf.objects.lock().len(), 9);
     *bench.shelf.cursed.lock() = None;
     bench.clock.sleep(Duration::from_mins(1)).await;

@@ -10,8 +10,8 @@ use hydrant_model::Birth;
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::pool::Ready;
 use super::segment::{Active, LastSegment, Segment};
-use super::writer::{Writer, failure, is_full, phase};
-use super::{AppendError, Rolling, Shared};
+use super::writer::{Writer, failure, is_full, reach};
+use super::{AppendError, Rolling, Shared, Use};
 use crate::failpoint::{self, Phase};
 
 impl Writer {
@@ -105,9 +105,9 @@ fn growing_segment(shared: &Shared, header: &SegmentHeader, first_bytes: u64) ->
     Ok((file, None))
 }
 
-/// The disk is full: a ledger takes from the reserve, everybody else is refused.
+/// The disk is full: what delivery writes takes from the reserve, so that delivery goes on and frees space; records are refused.
 fn reserve_segment(shared: &Shared, header: &SegmentHeader, first_bytes: u64, error: io::Error) -> Proved {
-    if !is_full(&error) || shared.settings.rolling != Rolling::OnRequest {
+    if !is_full(&error) || shared.settings.used_as == Use::Records {
         return Err(error);
     }
     match shared.workshop.pool.take_reserve(SEGMENT_HEADER_BYTES as u64 + first_bytes) {
@@ -132,7 +132,7 @@ fn take_into_use(shared: &Shared, header: &SegmentHeader, ready: Ready) -> Prove
 fn prove(shared: &Shared, header: &SegmentHeader, file: &dyn super::DiskFile, path: &Path) -> io::Result<()> {
     file.write_at(&mut [IoSlice::new(&header.encode())], 0)?;
     file.sync()?;
-    failpoint::reach(phase(shared, Phase::RecordsProved, Phase::LedgerProved));
+    reach(shared, Phase::RecordsProved, Phase::LedgerProved);
     let (disk, dir) = (&shared.workshop.disk, &shared.settings.dir);
     disk.rename(path, &dir.join(file_name(header)))?;
     disk.sync_dir(dir)

@@ -52,6 +52,10 @@ pub enum Use {
     Records = 1,
     /// What has left.
     Ledger = 2,
+    /// Entries for the error output.
+    Errors = 3,
+    /// Processed records, grouped.
+    Spool = 4,
 }
 
 /// The header of a segment.

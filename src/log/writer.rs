@@ -141,7 +141,7 @@ impl Writer {
             active.written += staged.bytes;
             shared.account.take(staged.bytes);
             shared.unsynced.store(true, Ordering::Relaxed);
-            failpoint::reach(phase(shared, Phase::RecordsWritten, Phase::LedgerWritten));
+            reach(shared, Phase::RecordsWritten, Phase::LedgerWritten);
         }
         if sync && shared.unsynced.load(Ordering::Relaxed) {
             active.file.sync()?;
@@ -326,11 +326,12 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Where a log of this use stands.
-pub(super) fn phase(shared: &Shared, records: Phase, ledger: Phase) -> Phase {
+/// Where a log of this use stands. The places of the others are named where their steps are.
+pub(super) fn reach(shared: &Shared, records: Phase, ledger: Phase) {
     match shared.settings.used_as {
-        Use::Records => records,
-        Use::Ledger => ledger,
+        Use::Records => failpoint::reach(records),
+        Use::Ledger => failpoint::reach(ledger),
+        Use::Errors | Use::Spool => {}
     }
 }
 

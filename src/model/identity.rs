@@ -99,6 +99,10 @@ hex_id! {
     Birth
 }
 hex_id! {
+    /// 128 random bits that mark what one pass over some records wrote: of a pass that came to no end, nothing counts.
+    SetId
+}
+hex_id! {
     /// 128 random bits of one intent; every name that the intent gives away is derived from them.
     Seed
 }

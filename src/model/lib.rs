@@ -12,6 +12,7 @@
 //! | [`Body`] | the bytes of a parcel, made while they are asked for |
 //! | *parcel* | what one delivery call carries: an intent and its body |
 //! | *attempt* | one try at an intent |
+//! | [`Cursor`] | one reader of a stream's logs, with a low-water mark of its own |
 //! | *low-water mark* | every record below it has been delivered |
 //! | [`Sink`] | a place that parcels are delivered to |
 //! | [`SinkSpec`] | everything the service knows of a kind of sink: its API members, rules, metric names |
@@ -20,6 +21,7 @@
 //! Nothing here does I/O, reads a clock or rolls dice.
 
 pub mod constraint;
+mod cursor;
 mod destination;
 mod expression;
 mod identity;
@@ -29,16 +31,18 @@ mod object_name;
 mod sink;
 mod time_pattern;
 
+pub use cursor::Cursor;
 pub use destination::{Compression, Hints, ObjectDestination, Retention};
 pub use expression::{
     Expression, ExpressionError, KeySource, Namespaces, PartitionKeys, PrefixContext, Prefixes, literal_prefixes,
     prefixes,
 };
-pub use identity::{Birth, Offset, OffsetRange, RecordIdentity, Seed, StreamId};
+pub use identity::{Birth, Offset, OffsetRange, RecordIdentity, Seed, SetId, StreamId};
 pub use intent::{Intent, IntentId};
 pub use key::{ENTRY_NAME, FIRST_RANDOM_STRING, KeyError, OBJECT_UUID, ObjectKey};
 pub use object_name::{ObjectNameError, StreamNameParts, object_key};
 pub use sink::{
-    ApiMembers, Body, BodyError, DeliveryError, Misfit, Notes, Outcome, Receipt, Recovery, Rules, Shape, Sink, SinkSpec,
+    ApiMembers, Backup, Body, BodyError, DeliveryError, Misfit, Notes, Outcome, Receipt, Recovery, Rules, Shape, Sink,
+    SinkSpec,
 };
 pub use time_pattern::{TimePattern, TimePatternError, TimeZone, TimeZoneError};

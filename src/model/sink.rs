@@ -177,9 +177,20 @@ pub struct SinkSpec {
     pub describe: fn(&Value) -> Map<String, Value>,
     /// The bucket of a stored configuration, every text parsed. Each kind has one: its target, its staging or its errors.
     pub objects: fn(&Value) -> Result<ObjectDestination, String>,
+    /// Where a stored configuration has source records backed up, if it does.
+    pub backup: fn(&Value) -> Result<Option<Backup>, String>,
     /// Members of a stored configuration that shape what is delivered, in a form where equal means the same (design: *shape*
     /// is bound to a position of the log). Everything else is *reach*, and always the current one.
     pub shape: fn(&Value) -> Value,
+}
+
+/// The backup of source records.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// The bucket.
+    pub objects: ObjectDestination,
+    /// As [`SinkSpec::shape`].
+    pub shape: Value,
 }
 
 /// Which shape of the API model a configuration claims to be.

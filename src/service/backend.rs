@@ -10,15 +10,12 @@ use serde_json::Value;
 use super::Service;
 use super::draining::by_name;
 use super::running::Running;
-use crate::api::backend::{
-    Appended, CursorStatus, Flushed, LastError, OrderError, PutError, PutTarget, Refused, StreamStatus,
-};
+use crate::api::backend::{Appended, Flushed, OrderError, PutError, PutTarget, Refused, StreamStatus};
 use crate::api::put::{Records, StreamTag};
 use crate::api::{ApiError, Backend};
 use crate::catalog;
-use crate::delivery::ledger::State;
 use crate::log::{AppendError, Durability, Payload, Placement};
-use crate::telemetry::{CursorLevels, Levels, StreamLevels, StreamMetrics};
+use crate::telemetry::{Levels, StreamMetrics};
 
 #[async_trait]
 impl PutTarget for Running {
@@ -134,93 +131,6 @@ fn api_error(error: catalog::Error) -> ApiError {
     }
 }
 
-/// What waits for a stream's main cursor.
-struct Waiting {
-    records: u64,
-    bytes: u64,
-    oldest: Option<Duration>,
-}
-
-impl Running {
-    fn waiting(&self) -> Waiting {
-        let synced = self.log.synced();
-        let (low_water, open_bytes, cut_to, cut_bytes, oldest_ms) = self.handle.stream.ledger.with(|state: &State| {
-            let open_bytes: u64 = state.open.values().map(|open| open.intent.bytes).sum();
-            let oldest_ms = state.open.values().map(|open| open.intent.oldest_ms).min();
-            (state.low_water(), open_bytes, state.cut_to, state.cut_bytes, oldest_ms)
-        });
-        let uncut = synced.bytes.saturating_sub(cut_bytes);
-        let oldest = match oldest_ms {
-            Some(oldest_ms) => Some(self.age_ms(oldest_ms)),
-            None if synced.offset > cut_to => Some(self.handle.stream.uncut_age().unwrap_or_default()),
-            None => None,
-        };
-        Waiting { records: synced.offset.0.saturating_sub(low_water.0), bytes: open_bytes + uncut, oldest }
-    }
-
-    fn age_ms(&self, arrival_ms: u64) -> Duration {
-        Duration::from_millis(self.handle.stream.shop.clock.wall_ms().saturating_sub(arrival_ms))
-    }
-
-    pub(super) fn status(&self) -> StreamStatus {
-        let described = self.described();
-        let waiting = self.waiting();
-        let reading = self.handle.stream.board.read();
-        let delivered = self.handle.stream.ledger.with(|state| state.delivered);
-        let account = self.log.account();
-        StreamStatus {
-            name: self.name.clone(),
-            id: self.id.to_string(),
-            status: self.status_name().to_owned(),
-            version: described.version,
-            paused: self.handle.is_paused(),
-            log_bytes: account.used(),
-            disk_budget_bytes: account.budget(),
-            quarantined_bytes: self.quarantined_bytes(),
-            cursors: vec![CursorStatus {
-                cursor: MAIN,
-                destination: self.handle.stream.current().sink.name.to_owned(),
-                waiting_records: waiting.records,
-                waiting_bytes: waiting.bytes,
-                oldest_age_seconds: waiting.oldest.map(|age| age.as_secs_f64()),
-                last_error: reading.last_error.map(|error| LastError {
-                    code: error.code,
-                    message: error.message,
-                    at: error.at,
-                }),
-                next_retry_seconds: reading.next_retry.map(|wait| wait.as_secs_f64()),
-                parked: reading.parked,
-                delivered_records: delivered.records,
-                delivered_bytes: delivered.bytes,
-                delivered_objects: delivered.objects,
-            }],
-        }
-    }
-
-    fn is_writable(&self) -> bool {
-        self.log.is_writable() && self.handle.stream.ledger.log().is_writable()
-    }
-
-    fn quarantined_bytes(&self) -> u64 {
-        self.log.quarantined_bytes() + self.handle.stream.ledger.log().quarantined_bytes()
-    }
-
-    fn levels(&self) -> StreamLevels {
-        let waiting = self.waiting();
-        StreamLevels {
-            stream: self.name.clone(),
-            log_bytes: self.log.account().used(),
-            log_writable: self.is_writable(),
-            quarantined_bytes: self.quarantined_bytes(),
-            cursors: vec![CursorLevels {
-                cursor: MAIN,
-                waiting_bytes: waiting.bytes,
-                oldest_waiting: waiting.oldest.unwrap_or_default(),
-            }],
-        }
-    }
-}
-
 impl Service {
     /// A reading for whoever scrapes.
     pub(super) fn levels(&self) -> Levels {
@@ -236,4 +146,3 @@ impl Service {
 const BEGINNING: Duration = Duration::from_secs(5);
 /// How long somebody waits for an entry of a ledger before being told that it cannot be written.
 pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(10);
-const MAIN: &str = "main";

@@ -128,6 +128,7 @@ impl Service {
     /// A deleted stream has nothing left to deliver: its files go, and its name is free.
     pub(super) async fn gone(&self, running: &Arc<Running>) {
         let _changing = self.inner.changing.lock().await;
+        running.handle.stream.errors.log().close();
         running.handle.stream.ledger.log().close();
         let (store, id) = (self.inner.store.clone(), running.id);
         if let Err(error) = blocking(move || store.remove(id)).await {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use bytes::Bytes;
-use hydrant_model::{Body, DeliveryError, Intent, Notes, Outcome, Recovery, Sink};
+use hydrant_model::{Body, Cursor, DeliveryError, Intent, Notes, ObjectDestination, Outcome, Recovery, Sink};
 use hydrant_sinks::file::FileRoot;
 use hydrant_sinks::note::{Address, addresses};
 use hydrant_sinks::s3::{Endpoint, EndpointSettings, Target};
@@ -54,7 +54,7 @@ impl Objects {
     }
 
     /// The place that notes name, to be asked what it has.
-    fn at(&self, address: &Address, plan: &Plan) -> Arc<dyn Sink> {
+    fn at(&self, address: &Address, objects: &ObjectDestination) -> Arc<dyn Sink> {
         if let Some(path) = address.endpoint.strip_prefix("file://") {
             let root = match &self.current {
                 Current::Files(root) => Ok(root.clone()),
@@ -69,7 +69,7 @@ impl Objects {
             Current::S3(endpoint) if name(endpoint) == address.endpoint => Ok(endpoint.clone()),
             _ => self.former_endpoint(&address.endpoint),
         };
-        let target = Target { bucket: address.bucket.clone(), ..target(plan) };
+        let target = Target { bucket: address.bucket.clone(), ..target(objects) };
         match endpoint {
             Ok(endpoint) => Arc::new(endpoint.sink(target).former()),
             Err(reason) => Arc::new(OutOfReach { address: address.clone(), reason }),
@@ -85,27 +85,29 @@ impl Objects {
         former.entry(name.to_owned()).or_insert_with(make).clone()
     }
 
-    fn address(&self, plan: &Plan) -> Address {
+    fn address(&self, objects: &ObjectDestination) -> Address {
         let endpoint = match &self.current {
             Current::S3(endpoint) => name(endpoint),
             Current::Files(root) => root.sink("").address().endpoint,
         };
-        Address { endpoint, bucket: plan.objects.bucket.clone() }
+        Address { endpoint, bucket: objects.bucket.clone() }
     }
 }
 
 impl Destinations for Objects {
-    fn sink(&self, plan: &Plan) -> Arc<dyn Sink> {
+    fn sink(&self, plan: &Plan, cursor: Cursor) -> Arc<dyn Sink> {
+        let objects = plan.objects(cursor);
         match &self.current {
-            Current::S3(endpoint) => Arc::new(endpoint.sink(target(plan))),
-            Current::Files(root) => Arc::new(root.sink(plan.objects.bucket.clone())),
+            Current::S3(endpoint) => Arc::new(endpoint.sink(target(objects))),
+            Current::Files(root) => Arc::new(root.sink(objects.bucket.clone())),
         }
     }
 
-    fn former(&self, plan: &Plan, notes: &[Bytes]) -> Vec<Arc<dyn Sink>> {
-        let now = self.address(plan);
+    fn former(&self, plan: &Plan, cursor: Cursor, notes: &[Bytes]) -> Vec<Arc<dyn Sink>> {
+        let objects = plan.objects(cursor);
+        let now = self.address(objects);
         let former = addresses(notes).into_iter().filter(|address| *address != now);
-        former.map(|address| self.at(&address, plan)).collect()
+        former.map(|address| self.at(&address, objects)).collect()
     }
 }
 
@@ -155,8 +157,8 @@ fn name(endpoint: &Endpoint) -> String {
     endpoint.sink(Target::new("")).address().endpoint
 }
 
-fn target(plan: &Plan) -> Target {
-    Target { kms_key_arn: plan.objects.kms_key_arn.clone(), ..Target::new(plan.objects.bucket.clone()) }
+fn target(objects: &ObjectDestination) -> Target {
+    Target { kms_key_arn: objects.kms_key_arn.clone(), ..Target::new(objects.bucket.clone()) }
 }
 
 fn connect(settings: &EndpointSettings) -> Result<Endpoint, Error> {

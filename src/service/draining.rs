@@ -57,7 +57,9 @@ impl Service {
                 continue;
             }
             let status = running.status();
-            let (records, bytes) = status.cursors.first().map_or((0, 0), |it| (it.waiting_records, it.waiting_bytes));
+            let (records, bytes) = status.cursors.iter().fold((0, 0), |(records, bytes), cursor| {
+                (cursor.waiting_records.max(records), cursor.waiting_bytes.max(bytes))
+            });
             let id = running.id;
             tracing::warn!(
                 stream = %running.name, %id, records, bytes,

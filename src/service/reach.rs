@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hydrant_model::Rules;
+use hydrant_model::{Cursor, Rules};
 
 use super::Error;
 use super::destinations::Objects;
@@ -59,14 +59,22 @@ impl Places {
     }
 
     async fn reach(&self, plan: &Plan) -> Result<(), String> {
+        self.reach_bucket(plan, Cursor::Main).await?;
+        match plan.backup {
+            Some(_) => self.reach_bucket(plan, Cursor::Backup).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn reach_bucket(&self, plan: &Plan, cursor: Cursor) -> Result<(), String> {
         match self {
             Self::Directory(root) => {
-                let (root, bucket) = (root.clone(), plan.objects.bucket.clone());
+                let (root, bucket) = (root.clone(), plan.objects(cursor).bucket.clone());
                 let reached = tokio::task::spawn_blocking(move || hydrant_sinks::file::reach(&root, &bucket)).await;
                 reached.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
             }
             Self::Servers { destinations, create_buckets } => {
-                let sink = destinations.sink(plan);
+                let sink = destinations.sink(plan, cursor);
                 match sink.probe().await {
                     // Where buckets are made, the first delivery does it.
                     Err(error) if NO_BUCKET.contains(&error.code.as_str()) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hydrant_model::StreamId;
+use hydrant_model::{Cursor, StreamId};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
@@ -12,8 +12,8 @@ use super::{Error, Inner, Service};
 use crate::api::put::StreamTag;
 use crate::catalog::{Definition, Plan, Stream as Described};
 use crate::delivery::ledger::{Ledger, State};
-use crate::delivery::{Board, Ended, Handle, Road, RoadParts, Wish, deliver_stream};
-use crate::log::{Account, Durability, Log, LogSettings, Rolling, Use};
+use crate::delivery::{Board, Ended, Handle, PerCursor, Road, RoadParts, Wish, deliver_stream};
+use crate::log::{Account, Durability, Log, LogSettings, Position, Rolling, Use};
 use crate::telemetry::StreamMetrics;
 
 /// A stream with its log and its road.
@@ -71,19 +71,23 @@ impl Service {
         let inner = Arc::clone(&self.inner);
         let opening = described.clone();
         let opened = tokio::task::spawn_blocking(move || inner.open_logs(&opening)).await;
-        let (log, ledger, account) = opened.map_err(|error| Self::ended(&described, &error))??;
+        let Logs { log, errors, ledger, account } = opened.map_err(|error| Self::ended(&described, &error))??;
         let plans = self.plans(&described, &ledger)?;
         let Plans { current, earlier } = plans;
         account.set_budget(current.disk_budget.unwrap_or(self.inner.settings.disk_budget));
         let name = described.definition.name.clone();
-        let metrics = self.inner.telemetry.delivery(&name, current.sink.name);
+        let boards = PerCursor::new(|cursor| {
+            let metrics = self.inner.telemetry.delivery(&name, destination(cursor, &current));
+            Board::new(self.inner.clock.clone(), metrics)
+        });
         let (road, handle) = Road::new(RoadParts {
             name: name.clone(),
             log: log.clone(),
+            errors,
             ledger: Arc::new(ledger),
             current,
             earlier,
-            board: Board::new(self.inner.clock.clone(), metrics),
+            boards,
             destinations: Arc::clone(&self.inner.destinations),
             shop: self.inner.shop.clone(),
         });
@@ -165,25 +169,43 @@ struct Plans {
 }
 
 impl Inner {
-    fn open_logs(&self, described: &Described) -> Result<(Log, Ledger, Arc<Account>), Error> {
+    fn open_logs(&self, described: &Described) -> Result<Logs, Error> {
         let folder = self.store.folder(described.id);
         let account = Account::new(self.settings.disk_budget);
         let refused = |error: String| Error::Start(format!("stream {}: {error}", described.definition.name));
         let (ledger, _) = Ledger::open(&self.workshop, folder.join("ledger"), described.id, Arc::clone(&account))
             .map_err(|error| refused(error.to_string()))?;
-        let settings = LogSettings {
-            dir: folder.join("records"),
-            stream: described.id,
-            used_as: Use::Records,
-            rolling: Rolling::ByItself,
+        let open = |name: &str, used_as, synced_through, floor| {
+            let (dir, stream) = (folder.join(name), described.id);
+            let settings = LogSettings { dir, stream, used_as, rolling: Rolling::ByItself };
+            Log::open(self.workshop.clone(), settings, Arc::clone(&account), synced_through, floor)
+                .map_err(|error| refused(error.to_string()))
         };
-        let (synced_through, floor) = ledger.with(|state| (state.synced_through, state.floor()));
-        let (log, recovered) = Log::open(self.workshop.clone(), settings, Arc::clone(&account), synced_through, floor)
-            .map_err(|error| refused(error.to_string()))?;
+        let (synced_through, floor, failed_to) =
+            ledger.with(|state| (state.synced_through, state.floor(), state.failed_to));
+        let (log, recovered) = open("records", Use::Records, synced_through, floor)?;
+        let (errors, _) = open("errors", Use::Errors, failed_to, Position { offset: failed_to, bytes: 0 })?;
         if recovered.torn_bytes > 0 {
             tracing::info!(stream = %described.definition.name, bytes = recovered.torn_bytes, "a torn tail was never acknowledged");
         }
-        Ok((log, ledger, account))
+        Ok(Logs { log, errors, ledger, account })
+    }
+}
+
+/// The logs of one stream.
+struct Logs {
+    log: Log,
+    errors: Log,
+    ledger: Ledger,
+    account: Arc<Account>,
+}
+
+/// As metrics and status name where `cursor` delivers to.
+pub(super) fn destination(cursor: Cursor, plan: &Plan) -> &'static str {
+    match cursor {
+        Cursor::Main => plan.sink.name,
+        Cursor::Backup => "backup",
+        Cursor::Errors => "errors",
     }
 }
 

@@ -213,6 +213,7 @@ impl Service {
             tracing::warn!("deliveries still under way at the deadline go on at the next start");
         }
         for stream in &running {
+            stream.handle.stream.errors.log().close();
             stream.handle.stream.ledger.log().close();
         }
         let committers = Arc::clone(&self.inner.committers);

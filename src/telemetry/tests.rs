@@ -10,7 +10,7 @@ fn a_scrape_shows_what_was_counted_under_the_promised_names() {
     telemetry.operation("PutRecord").answered(200, Duration::from_micros(70));
     telemetry.operation("PutRecord").answered(418, Duration::from_millis(3));
     telemetry.for_stream("s").accepted(3, 1200);
-    telemetry.for_stream("s").to_error_output("processing-failed", 2);
+    telemetry.delivery("s", "s3").to_error_output("processing-failed", 2);
     let delivery = telemetry.delivery("s", "S3");
     delivery.delivered(3, 900);
     delivery.failed("S3.AccessDenied");
@@ -84,7 +84,7 @@ fn nothing_of_a_stream_stays_when_it_goes_and_late_failures_do_not_bring_it_back
     telemetry.for_stream("stays").accepted(1, 1);
     let count = || {
         stream.accepted(1, 1);
-        stream.to_error_output("t", 1);
+        delivery.to_error_output("t", 1);
         delivery.delivered(1, 1);
         delivery.failed("code");
         delivery.possible_duplicate();

@@ -124,6 +124,10 @@ pub struct Failure {
 }
 
 /// AWS's values of `!{firehose:error-output-type}` for what happens before delivery.
+///
+/// The two of dynamic partitioning are in no document but seen on the service: the integration tests of aws-cdk wait for
+/// `metadata-extraction-failed/` after a query that finds no key, and for `partitioning-failed/` after a Lambda that gives none
+/// (<https://github.com/aws/aws-cdk/pull/35903>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorOutput {
     /// `processing-failed`
@@ -132,7 +136,9 @@ pub enum ErrorOutput {
     Decompression,
     /// `format-conversion-failed`
     FormatConversion,
-    /// `partitioning-failed`
+    /// `metadata-extraction-failed`: the query, or taking the record apart for it, gave no partition keys.
+    MetadataExtraction,
+    /// `partitioning-failed`: the keys are there or should have come from a transform, and make no prefix.
     Partitioning,
 }
 
@@ -202,6 +208,18 @@ impl Records {
     /// Each record with its bytes, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (Record, &[u8])> {
         self.list.iter().map(|record| (*record, self.bytes.get(record.span.range()).unwrap_or_default()))
+    }
+
+    /// The bytes of all records in order, in as few pieces as they lie in.
+    pub fn runs(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.list.iter().peekable();
+        std::iter::from_fn(move || {
+            let mut run = rest.next()?.span;
+            while let Some(next) = rest.next_if(|next| next.span.start == run.end) {
+                run.end = next.span.end;
+            }
+            Some(self.bytes.get(run.range()).unwrap_or_default())
+        })
     }
 
     /// Bytes of all records.
@@ -330,7 +348,8 @@ impl Building {
 
 impl ErrorOutput {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Processing, Self::Decompression, Self::FormatConversion, Self::Partitioning];
+    pub const ALL: [Self; 5] =
+        [Self::Processing, Self::Decompression, Self::FormatConversion, Self::MetadataExtraction, Self::Partitioning];
 
     /// AWS's name.
     pub fn name(self) -> &'static str {
@@ -338,6 +357,7 @@ impl ErrorOutput {
             Self::Processing => "processing-failed",
             Self::Decompression => "decompression-failed",
             Self::FormatConversion => "format-conversion-failed",
+            Self::MetadataExtraction => "metadata-extraction-failed",
             Self::Partitioning => "partitioning-failed",
         }
     }

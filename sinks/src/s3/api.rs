@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use hydrant_model::{
-    ApiMembers, Compression, Hints, Misfit, ObjectDestination, Prefixes, Rules, SinkSpec, TimeZone, prefixes,
+    ApiMembers, Backup, Compression, Hints, Misfit, ObjectDestination, Prefixes, Rules, SinkSpec, TimeZone, prefixes,
 };
 use serde_json::{Map, Value, json};
 
@@ -36,6 +36,7 @@ pub static SPEC: SinkSpec = SinkSpec {
     merge,
     describe,
     objects: object_destination,
+    backup,
     shape,
 };
 
@@ -108,12 +109,9 @@ fn check(stored: &Value, _rules: Rules) -> Result<(), Misfit> {
 fn supported(stored: &Value) -> Result<(), Misfit> {
     let unsupported =
         |name: &str, what: &str| Err(Misfit::of(name, format!("{what} is not supported by this version of hydrant")));
-    if text(stored, "S3BackupMode") == Some("Enabled") {
-        if member(stored, BACKUP).is_none() {
-            let message = "S3 backup destination configuration is required when enabling S3 backup.";
-            return Err(Misfit::of(BACKUP, message));
-        }
-        return unsupported("S3BackupMode", "S3BackupMode Enabled");
+    if text(stored, "S3BackupMode") == Some("Enabled") && member(stored, BACKUP).is_none() {
+        let message = "S3 backup destination configuration is required when enabling S3 backup.";
+        return Err(Misfit::of(BACKUP, message));
     }
     for name in ["ProcessingConfiguration", "DataFormatConversionConfiguration", "DynamicPartitioningConfiguration"] {
         if member(stored, name).is_some_and(is_enabled) {
@@ -200,6 +198,15 @@ fn shape(stored: &Value) -> Value {
         "conversion": while_enabled("DataFormatConversionConfiguration"),
         "partitioning": while_enabled("DynamicPartitioningConfiguration").is_some(),
     })
+}
+
+/// The backup of source records, where it is enabled.
+fn backup(stored: &Value) -> Result<Option<Backup>, String> {
+    let Some(bucket) = member(stored, BACKUP).filter(|_| text(stored, "S3BackupMode") == Some("Enabled")) else {
+        return Ok(None);
+    };
+    let objects = read(bucket).map_err(|fault| format!("{BACKUP}: {}", fault.message))?;
+    Ok(Some(Backup { objects, shape: shape(bucket) }))
 }
 
 /// A stored configuration as delivery acts on it.

@@ -6,18 +6,18 @@
 //! | `intent` | these records leave under this name; synced before the first byte does |
 //! | `note` | what a sink must know of its attempt after a crash |
 //! | `commit` | the destination has the intent's object |
+//! | `failed` | records that no stage takes are synced in the errors log, under these sets: from now on they count |
 //! | `skipped` | nothing below an offset is left to be put into an intent: a gap, or records that were set aside |
 //! | `version` | a configuration version is in force from an offset on |
 //! | `paused` | delivery is held, or released |
 //! | `synced` | records below an offset are known to have been synced: whatever is missing below it is damage |
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
-use hydrant_model::{Intent, IntentId, Offset, OffsetRange};
+use hydrant_model::{Cursor, Intent, IntentId, Offset, OffsetRange};
 use serde::{Deserialize, Serialize};
 
-use crate::log::Position;
+use super::State;
+use crate::delivery::errors::Part;
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +36,14 @@ pub enum Entry {
     },
     /// See the module's table.
     Commit {
+        /// Whose it is.
+        #[serde(default, skip_serializing_if = "Cursor::is_main")]
+        cursor: Cursor,
         /// The intent that is done.
         intent: IntentId,
+        /// What it carried: should the intent's own entry be damaged, that does not leave again.
+        #[serde(default, skip_serializing_if = "Contents::is_records")]
+        contents: Contents,
         /// Its records: should the intent's own entry be damaged, they are not delivered again.
         range: OffsetRange,
         /// Bytes of the object, packed.
@@ -47,12 +53,23 @@ pub enum Entry {
     },
     /// See the module's table.
     Skipped {
+        /// Whose.
+        #[serde(default, skip_serializing_if = "Cursor::is_main")]
+        cursor: Cursor,
         /// Where the last intent ended.
         from: Offset,
         /// Everything below is decided.
         to: Offset,
         /// Body bytes of the log before `to`, where that is known.
         ends_at: Option<u64>,
+    },
+    /// See the module's table.
+    Failed {
+        /// The intent that they were found by; it has no other set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        intent: Option<IntentId>,
+        /// What lies where.
+        failures: Vec<Failures>,
     },
     /// See the module's table.
     Version(VersionStart),
@@ -68,9 +85,69 @@ pub enum Entry {
     },
 }
 
+/// Entries of one error output that lie in the errors log and wait for an intent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    /// AWS's error output type.
+    pub output: String,
+    /// Where they lie.
+    pub part: Part,
+    /// How many.
+    pub records: u64,
+    /// Their bytes, as entries.
+    pub bytes: u64,
+    /// Arrival of the oldest record, milliseconds since the Unix epoch.
+    pub oldest_ms: u64,
+    /// No record that they are about lies below this offset of the records' log.
+    pub source: Offset,
+    /// When they were found, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}
+
+/// What an intent carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contents {
+    /// The records of its range.
+    #[default]
+    Records,
+    /// Entries of the errors log; the intent's range is one of that log's.
+    Errors {
+        /// AWS's error output type.
+        output: String,
+        /// Where they lie, in the order in which they were found.
+        parts: Vec<Part>,
+        /// No record that they are about lies below this offset of the records' log.
+        source: Offset,
+    },
+}
+
+impl Contents {
+    /// The parts of the errors log in it.
+    pub fn parts(&self) -> &[Part] {
+        match self {
+            Self::Records => &[],
+            Self::Errors { parts, .. } => parts,
+        }
+    }
+
+    fn is_records(&self) -> bool {
+        *self == Self::Records
+    }
+}
+
 /// An intent that is not done, with what its sink noted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenIntent {
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Cursor::is_main")]
+    pub cursor: Cursor,
+    /// What it carries.
+    #[serde(default, skip_serializing_if = "Contents::is_records")]
+    pub contents: Contents,
+    /// Whether what no stage takes of it is in the errors log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
     /// The intent.
     pub intent: Intent,
     /// The configuration version whose shape its object has.
@@ -114,188 +191,9 @@ impl Note {
 pub struct VersionStart {
     /// The version.
     pub version: u64,
+    /// Whether source records are backed up from there on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backup: bool,
     /// The first offset under it.
     pub from: Offset,
-}
-
-/// What the entries of a ledger add up to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    /// Everything below was put into an intent.
-    pub cut_to: Offset,
-    /// Body bytes of the log before `cut_to`.
-    pub cut_bytes: u64,
-    /// Stretches below `cut_to` whose entry is damaged: whether they were delivered, nobody knows. Lowest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub holes: Vec<OffsetRange>,
-    /// Intents that are not done, by number; written as a list.
-    #[serde(with = "open_intents")]
-    pub open: BTreeMap<u64, OpenIntent>,
-    /// Number of the next intent.
-    pub next_intent: u64,
-    /// Where versions start, oldest first; those that no waiting record needs are dropped.
-    pub versions: Vec<VersionStart>,
-    /// Whether delivery is held.
-    pub paused: bool,
-    /// Records below are known to have been synced.
-    pub synced_through: Offset,
-    /// What has been delivered since the stream was created.
-    pub delivered: Delivered,
-}
-
-/// A list, because keys of JSON objects are text and serde reads them back as numbers only where it is not told by a tag
-/// what it reads.
-mod open_intents {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::OpenIntent;
-
-    pub(super) fn serialize<S: Serializer>(open: &BTreeMap<u64, OpenIntent>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(open.values())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<u64, OpenIntent>, D::Error> {
-        let open = Vec::<OpenIntent>::deserialize(deserializer)?;
-        Ok(open.into_iter().map(|open| (open.intent.id.0, open)).collect())
-    }
-}
-
-/// Totals of what has been delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivered {
-    /// Records.
-    pub records: u64,
-    /// Their bytes, before any stage.
-    pub bytes: u64,
-    /// Objects.
-    pub objects: u64,
-}
-
-impl State {
-    /// Every record below is delivered.
-    pub fn low_water(&self) -> Offset {
-        let open = self.open.values().map(|open| open.intent.range.from);
-        open.chain(self.holes.first().map(|hole| hole.from)).min().unwrap_or(self.cut_to)
-    }
-
-    /// Offsets below this have been named by some entry and must not be given again.
-    pub fn floor(&self) -> Position {
-        let versions = self.versions.iter().map(|start| start.from).max().unwrap_or_default();
-        Position { offset: self.cut_to.max(self.synced_through).max(versions), bytes: self.cut_bytes }
-    }
-
-    /// The configuration version in force at `offset`.
-    pub fn version_at(&self, offset: Offset) -> Option<u64> {
-        self.versions.iter().rev().find(|start| start.from <= offset).map(|start| start.version)
-    }
-
-    /// Takes `entry` in.
-    pub fn apply(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Snapshot(state) => self.clone_from(state),
-            Entry::Intent(open) => {
-                let intent = &open.intent;
-                let ends_at = open.ends_at.unwrap_or(self.cut_bytes + intent.bytes);
-                self.decide(intent.range, Some(ends_at));
-                self.synced_through = self.synced_through.max(intent.range.to);
-                self.next_intent = self.next_intent.max(intent.id.0 + 1);
-                self.open.insert(intent.id.0, open.clone());
-            }
-            Entry::Note { intent, note } => {
-                self.next_intent = self.next_intent.max(intent.0 + 1);
-                if let Some(open) = self.open.get_mut(&intent.0) {
-                    open.notes.push(note.clone());
-                }
-            }
-            Entry::Commit { intent, range, .. } => {
-                if let Some(OpenIntent { intent, .. }) = self.open.remove(&intent.0) {
-                    self.delivered.records += intent.records;
-                    self.delivered.bytes += intent.bytes;
-                    self.delivered.objects += 1;
-                } else {
-                    self.next_intent = self.next_intent.max(intent.0 + 1);
-                    self.decide(*range, None);
-                    self.delivered.records += range.to.0 - range.from.0;
-                    self.delivered.objects += 1;
-                }
-                self.forget_versions();
-            }
-            Entry::Skipped { from, to, ends_at } => {
-                self.decide(OffsetRange { from: *from, to: *to }, *ends_at);
-            }
-            Entry::Version(start) => self.versions.push(*start),
-            Entry::Paused { paused } => self.paused = *paused,
-            Entry::Synced { through } => self.synced_through = self.synced_through.max(*through),
-        }
-    }
-
-    /// Nothing of `range` waits for an intent any more. What it leaves out is a hole: the entry about it is damaged.
-    fn decide(&mut self, range: OffsetRange, ends_at: Option<u64>) {
-        if range.from > self.cut_to {
-            self.holes.push(OffsetRange { from: self.cut_to, to: range.from });
-        }
-        let outside = |hole: OffsetRange| {
-            let before = OffsetRange { from: hole.from, to: hole.to.min(range.from) };
-            let behind = OffsetRange { from: hole.from.max(range.to), to: hole.to };
-            [before, behind].into_iter().filter(|part| part.from < part.to)
-        };
-        self.holes = self.holes.drain(..).flat_map(outside).collect();
-        if range.to > self.cut_to {
-            self.cut_to = range.to;
-            self.cut_bytes = ends_at.unwrap_or(self.cut_bytes);
-        }
-    }
-
-    /// Versions that only delivered records were under are history.
-    fn forget_versions(&mut self) {
-        let low_water = self.low_water();
-        let needed = self.open.values().map(|open| open.shape).min().unwrap_or(u64::MAX);
-        while let [first, second, ..] = self.versions.as_slice()
-            && second.from <= low_water
-            && first.version < needed
-        {
-            self.versions.remove(0);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use hydrant_model::{ObjectKey, OffsetRange, Seed};
-
-    use super::*;
-
-    #[test]
-    fn a_snapshot_with_open_intents_is_read_back_as_it_was() {
-        let mut state = State::default();
-        for number in [3, 12] {
-            let range = OffsetRange { from: Offset(number), to: Offset(number + 1) };
-            let intent = Intent {
-                id: IntentId(number),
-                range,
-                records: 1,
-                bytes: 2,
-                seed: Seed([7; 16]),
-                version: 1,
-                oldest_ms: 5,
-                object: ObjectKey::new("bucket", "k").expect("a key"),
-            };
-            state.apply(&Entry::Intent(OpenIntent {
-                intent,
-                shape: 1,
-                ends_at: Some(number * 7),
-                notes: vec![Note::new(b"n"), Note::new(&[255])],
-            }));
-        }
-        state.apply(&Entry::Version(VersionStart { version: 1, from: Offset(0) }));
-        // Before and between the two lie holes, which are read back as well.
-        assert_eq!(state.holes.len(), 2);
-        let snapshot = Entry::Snapshot(state);
-        let bytes = serde_json::to_vec(&snapshot).expect("written");
-        assert_eq!(serde_json::from_slice::<Entry>(&bytes).expect("read"), snapshot);
-    }
 }

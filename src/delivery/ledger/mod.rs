@@ -5,6 +5,7 @@
 //! not be written reaches the disk in the snapshot that the next segment begins with, before anything that rests on it is done.
 
 mod entry;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,8 @@ use crate::log::{
     Recovered, Rolling, Use, Workshop,
 };
 
-pub use entry::{Delivered, Entry, Note, OpenIntent, State, VersionStart};
+pub use entry::{Contents, Entry, Failures, Note, OpenIntent, VersionStart};
+pub use state::{Delivered, Progress, State};
 
 /// One stream's ledger; shared by its road and the attempts under way.
 pub struct Ledger {

@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::log::faulty::FaultyDisk;
 use crate::log::{InlineCommitters, Pool, PoolSettings};
-use hydrant_model::{IntentId, Offset};
+use hydrant_model::{Cursor, IntentId, Offset};
 
 const STREAM: StreamId = StreamId([9; 16]);
 
@@ -36,11 +36,19 @@ fn intent(id: u64, range: OffsetRange) -> OpenIntent {
         oldest_ms: 5,
         object: ObjectKey::new("bucket", format!("key-{id}")).expect("a key"),
     };
-    OpenIntent { intent, shape: id, ends_at: None, notes: Vec::new() }
+    OpenIntent {
+        cursor: Cursor::Main,
+        contents: Contents::Records,
+        failed: false,
+        intent,
+        shape: id,
+        ends_at: None,
+        notes: Vec::new(),
+    }
 }
 
 fn commit(id: u64, range: OffsetRange) -> Entry {
-    Entry::Commit { intent: IntentId(id), range, bytes: 1, at_ms: 2 }
+    Entry::Commit { cursor: Cursor::Main, intent: IntentId(id), contents: Contents::Records, range, bytes: 1, at_ms: 2 }
 }
 
 /// Flips a byte of the only place on the disk that holds `text`.
@@ -64,9 +72,9 @@ async fn records_whose_intent_is_damaged_wait_again() {
     drop(ledger);
     flip(&disk, "key-1");
     let state = open(&disk).with(Clone::clone);
-    assert_eq!(state.holes, [range(5, 8)]);
+    assert_eq!(state.main.holes, [range(5, 8)]);
     assert_eq!(state.open.keys().collect::<Vec<_>>(), [&0, &2]);
-    assert_eq!((state.low_water(), state.cut_to, state.next_intent), (Offset(0), Offset(9), 3));
+    assert_eq!((state.low_water(), state.main.cut_to, state.next_intent), (Offset(0), Offset(9), 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,20 +90,20 @@ async fn a_commit_tells_that_the_records_of_a_damaged_intent_are_delivered() {
     drop(ledger);
     flip(&disk, "key-2");
     let state = open(&disk).with(Clone::clone);
-    assert_eq!(state.holes, []);
-    assert_eq!((state.low_water(), state.cut_to, state.next_intent), (Offset(0), Offset(9), 3));
-    assert_eq!(state.delivered.objects, 2);
+    assert_eq!(state.main.holes, []);
+    assert_eq!((state.low_water(), state.main.cut_to, state.next_intent), (Offset(0), Offset(9), 3));
+    assert_eq!(state.main.delivered.objects, 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hole_is_filled_by_what_is_decided_about_it() {
     let mut state = State::default();
     state.apply(&Entry::Intent(intent(4, range(10, 20))));
-    assert_eq!((state.holes.clone(), state.low_water()), (vec![range(0, 10)], Offset(0)));
+    assert_eq!((state.main.holes.clone(), state.low_water()), (vec![range(0, 10)], Offset(0)));
     state.apply(&Entry::Intent(intent(5, range(0, 4))));
-    assert_eq!(state.holes, [range(4, 10)]);
-    state.apply(&Entry::Skipped { from: Offset(4), to: Offset(10), ends_at: None });
-    assert_eq!((state.holes.clone(), state.cut_to), (Vec::new(), Offset(20)));
+    assert_eq!(state.main.holes, [range(4, 10)]);
+    state.apply(&Entry::Skipped { cursor: Cursor::Main, from: Offset(4), to: Offset(10), ends_at: None });
+    assert_eq!((state.main.holes.clone(), state.main.cut_to), (Vec::new(), Offset(20)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,7 +134,7 @@ async fn a_version_that_a_power_failure_may_bring_back_is_still_needed() {
     let ledger = open(&disk);
     for version in [1, 2] {
         let from = Offset(5 * (version - 1));
-        ledger.record(Entry::Version(VersionStart { version, from })).await.expect("open");
+        ledger.record(Entry::Version(VersionStart { version, backup: false, from })).await.expect("open");
     }
     ledger.record(Entry::Intent(intent(1, range(0, 5)))).await.expect("open");
     ledger.record_soon(&commit(1, range(0, 5)));
@@ -154,5 +162,5 @@ async fn what_a_damaged_snapshot_held_is_known_from_the_entries_around_it() {
     disk.put(Path::new(&path), &bytes);
     let state = open(&disk).with(Clone::clone);
     assert_eq!(state.open.keys().collect::<Vec<_>>(), [&0, &1, &2]);
-    assert_eq!((state.holes.len(), state.cut_to), (0, Offset(15)));
+    assert_eq!((state.main.holes.len(), state.main.cut_to), (0, Offset(15)));
 }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hydrant_model::Sink;
+use hydrant_model::{Expression, ObjectDestination, Sink, prefixes};
 
 use super::ears::Ears;
 use super::promises::{self, Promises};
-use super::record::{self, Id};
+use super::record::{self, Id, POISON};
 use super::sink::{Shore, Weather};
+use super::stage::Refusing;
 use crate::catalog::Plan;
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
@@ -26,6 +27,7 @@ pub(super) struct History {
     shore: Arc<Shore>,
     pub(super) promises: Promises,
     ears: Ears,
+    kind: Kind,
     /// Every configuration version, oldest first.
     plans: Vec<Arc<Plan>>,
     budget: u64,
@@ -44,6 +46,14 @@ struct Life {
     pool: Arc<Pool>,
 }
 
+/// What is done to the stream's records, for good.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    backed_up: bool,
+    /// A processor takes no poison.
+    staged: bool,
+}
+
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -58,13 +68,16 @@ impl History {
         splitmix(&mut chance);
         let clock = Clock::simulated(seed ^ 0xC10C);
         let budget = if splitmix(&mut chance) & 1 == 0 { 1 << 30 } else { 600 << 10 };
+        let backed_up = splitmix(&mut chance).is_multiple_of(4);
+        let kind = Kind { backed_up, staged: splitmix(&mut chance).is_multiple_of(3) };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
             shore: Arc::new(Shore::new(seed, clock.clone(), said)),
-            promises: Promises::default(),
+            promises: Promises::new(backed_up),
             ears,
-            plans: vec![plan_of(1, 0, &mut chance)],
+            plans: vec![plan_of(1, 0, kind, &mut chance)],
+            kind,
             budget,
             life: None,
             next_id: 1,
@@ -182,7 +195,8 @@ impl History {
     }
 
     fn identified(&mut self, ids: &mut Vec<Option<Id>>, filler: &[u8]) -> Vec<u8> {
-        let id = self.next_id;
+        let poison = self.kind.staged && self.below(6) == 0;
+        let id = self.next_id + if poison { POISON } else { 0 };
         self.next_id += 1;
         ids.push(Some(id));
         record::make(id, filler)
@@ -212,7 +226,7 @@ impl History {
         let version = self.plans.len() as u64 + 1;
         let same = self.below(2) == 0;
         let shape = if same { self.promises.shape } else { self.promises.shape + 1 };
-        let next = plan_of(version, shape, &mut self.chance);
+        let next = plan_of(version, shape, self.kind, &mut self.chance);
         self.say(&format!("version {version}, shape {shape}"));
         self.plans.push(Arc::clone(&next));
         self.promises.shape = shape;
@@ -413,14 +427,25 @@ impl History {
 }
 
 /// The plan of `version`: its prefix says its shape; parsed once, since that takes longer than most histories.
-fn plan_of(version: u64, shape: u64, chance: &mut u64) -> Arc<Plan> {
+fn plan_of(version: u64, shape: u64, kind: Kind, chance: &mut u64) -> Arc<Plan> {
     static SHAPES: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
     let shapes = SHAPES.get_or_init(|| (0..64).map(|shape| plan(1, &format!("{shape}/"), 1000)).collect());
     let mut plan = Plan::clone(&shapes[usize::try_from(shape).expect("small")]);
     plan.version = version;
     plan.objects.hints.size_bytes = [400, 3000, 20_000, 1 << 20][usize::try_from(splitmix(chance) % 4).expect("small")];
     plan.objects.hints.interval = Duration::from_secs(splitmix(chance) % 61);
+    let backup = ObjectDestination { prefix: backup_prefix(), ..plan.objects.clone() };
+    plan.backup = kind.backed_up.then_some(backup);
+    if kind.staged {
+        plan.processing.stages = vec![Arc::new(Refusing)];
+    }
     Arc::new(plan)
+}
+
+fn backup_prefix() -> Expression {
+    prefixes(Some("backup/!{timestamp:yyyy}/"), Some("errors/!{firehose:error-output-type}/"), false)
+        .expect("valid prefixes")
+        .prefix
 }
 
 /// `None` when it takes longer than it may.

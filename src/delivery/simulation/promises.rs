@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use hydrant_model::Offset;
 use tokio::sync::oneshot::Receiver;
 
-use super::record::Id;
-use super::sink::Shore;
-use crate::delivery::ledger::State;
+use super::record::{self, Id};
+use super::sink::{Book, Shore};
+use crate::delivery::ledger::Contents;
 use crate::delivery::tests::Walking;
 use crate::log::{AppendError, Appended};
 
 /// What producers and the stream's owner were told.
 #[derive(Default)]
 pub(super) struct Promises {
+    /// Whether source records are backed up.
+    pub(super) backed_up: bool,
     /// The shape asked for last, and the one known to be in force.
     pub(super) shape: u64,
     pub(super) settled_shape: u64,
@@ -45,6 +47,10 @@ struct Waiting {
 }
 
 impl Promises {
+    pub(super) fn new(backed_up: bool) -> Self {
+        Self { backed_up, ..Self::default() }
+    }
+
     /// Records were submitted; without an answer they were refused at once.
     pub(super) fn put(
         &mut self,
@@ -94,10 +100,11 @@ impl Promises {
         let log = &walking.log;
         let open = walking.handle.stream.ledger.with(|state| state.open.clone());
         self.undelivered.retain(|_, id| !shore.state.lock().found.contains_key(id));
-        if let Some((offset, id)) = self.undelivered.first_key_value().filter(|(offset, _)| **offset < log.first().0) {
+        let below = |(offset, id): &(&u64, &Id)| **offset < log.first().0 && !record::is_poison(**id);
+        if let Some((offset, id)) = self.undelivered.iter().find(below) {
             return Err(format!("the log begins at {:?} and record {id} at {offset} is not delivered", log.first()));
         }
-        for open in open.values() {
+        for open in open.values().filter(|open| open.contents == Contents::Records) {
             let range = open.intent.range;
             let mut reader = log.read(range.from, range.to);
             let mut offsets = BTreeSet::new();
@@ -121,12 +128,22 @@ impl Promises {
             return Err(broken);
         }
         self.undelivered.retain(|_, id| !state.found.contains_key(id));
-        let low_water = walking.handle.stream.ledger.with(State::low_water);
-        match self.undelivered.first_key_value() {
-            Some((offset, id)) if *offset < low_water.0 => {
-                Err(format!("record {id} at {offset} is below the low-water mark {low_water:?} and not delivered"))
-            }
-            _ => Ok(()),
+        let (low_water, delivered_to) =
+            walking.handle.stream.ledger.with(|state| (state.low_water(), state.delivered_to()));
+        if let Some((offset, id)) = self.undelivered.iter().find(|(_, id)| !record::is_poison(**id))
+            && *offset < low_water.0
+        {
+            return Err(format!("record {id} at {offset} is below the low-water mark {low_water:?} and not delivered"));
+        }
+        if let Some((offset, id)) = self.undelivered.first_key_value()
+            && *offset < delivered_to.0
+        {
+            return Err(format!("record {id} at {offset} is below {delivered_to:?} and not delivered"));
+        }
+        let mut below = self.acknowledged.range(..low_water.0).filter(|_| self.backed_up);
+        match below.find(|(_, id)| !state.backed_up.contains_key(id)) {
+            Some((offset, id)) => Err(format!("record {id} at {offset} is below {low_water:?} and not backed up")),
+            None => Ok(()),
         }
     }
 
@@ -137,8 +154,18 @@ impl Promises {
             if promise.kept && !state.found.contains_key(id) {
                 return Err(format!("record {id} was acknowledged and is nowhere: {promise:?}"));
             }
+            if promise.kept && self.backed_up && !state.backed_up.contains_key(id) {
+                return Err(format!("record {id} was acknowledged and is not backed up: {promise:?}"));
+            }
         }
         for (key, ids) in &state.objects {
+            let poison = ids.iter().find(|id| record::is_poison(**id) != (Book::of(key) == Book::Errors));
+            if let Some(id) = poison.filter(|_| Book::of(key) != Book::Backup) {
+                return Err(format!("record {id} is in {key}"));
+            }
+            if Book::of(key) != Book::Main {
+                continue;
+            }
             let shape = key.split('/').next().and_then(|shape| shape.parse::<u64>().ok());
             let shape = shape.ok_or_else(|| format!("{key} has no shape"))?;
             let mut last = None;
@@ -161,6 +188,11 @@ impl Promises {
 pub(super) fn check_quiet(walking: &Walking) -> Result<(), String> {
     let stream = &walking.handle.stream;
     let (open, low_water) = stream.ledger.with(|state| (state.open.len(), state.low_water()));
+    let errors = stream.errors.log();
+    let (failures, errors_low_water) = stream.ledger.with(|state| (state.failures.len(), state.errors_low_water()));
+    if failures > 0 || errors.can_trim(errors_low_water) || errors.disk_bytes() > MOST_QUIET_BYTES {
+        return Err(format!("{failures} sets wait and a quiet errors log takes {} bytes", errors.disk_bytes()));
+    }
     let log = &walking.log;
     if open > 0 || low_water < log.synced().offset {
         return Err(format!("{open} intents are open at {low_water:?} of {:?}", log.synced()));
@@ -168,7 +200,7 @@ pub(super) fn check_quiet(walking: &Walking) -> Result<(), String> {
     if log.can_trim(low_water) || log.disk_bytes() > MOST_QUIET_BYTES {
         return Err(format!("a quiet log takes {} bytes", log.disk_bytes()));
     }
-    let (cut, synced) = (stream.ledger.with(|state| state.cut_bytes), log.synced().bytes);
+    let (cut, synced) = (stream.ledger.with(|state| state.main.cut_bytes), log.synced().bytes);
     if cut != synced {
         return Err(format!("all is delivered, and {cut} of {synced} bytes are cut"));
     }

@@ -3,11 +3,36 @@
 /// Number of a record, unique in a history; zero is none.
 pub(super) type Id = u64;
 
+/// Whether no stage takes the record, where there are stages.
+pub(super) fn is_poison(id: Id) -> bool {
+    id % 1_000_000 >= POISON
+}
+
+/// Ids from here on, below the next million, are those of poison.
+pub(super) const POISON: Id = 900_000;
+
 /// The record `id`, followed by `filler`.
 pub(super) fn make(id: Id, filler: &[u8]) -> Vec<u8> {
     let mut record = format!("#{id} {}\n", filler.len()).into_bytes();
     record.extend_from_slice(filler);
     record
+}
+
+/// The records of an error object's entries, in order.
+pub(super) fn parse_entries(object: &[u8]) -> Result<Vec<Id>, String> {
+    let mut ids = Vec::new();
+    for line in object.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let entry: serde_json::Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let raw = entry["rawData"].as_str().ok_or("an entry without its record")?;
+        let raw = base64_simd::STANDARD.decode_to_vec(raw).map_err(|error| error.to_string())?;
+        for id in parse(&raw)? {
+            if ids.contains(&id) {
+                return Err(format!("the entry of record {id} is there twice"));
+            }
+            ids.push(id);
+        }
+    }
+    Ok(ids)
 }
 
 /// The records of an object, in order.

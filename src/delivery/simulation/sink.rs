@@ -25,8 +25,10 @@ pub(super) struct State {
     pub(super) weather: Weather,
     /// Records of each object.
     pub(super) objects: BTreeMap<String, Vec<Id>>,
-    /// The object of each record.
+    /// The object of each record, or the error object that has its entry: one of the two.
     pub(super) found: BTreeMap<Id, String>,
+    /// The backup object of each record.
+    pub(super) backed_up: BTreeMap<Id, String>,
     /// Requests whose client gave up and that arrive all the same.
     late: Vec<(Instant, String, Vec<u8>)>,
     /// What was promised under each number.
@@ -40,6 +42,24 @@ pub(super) struct State {
     /// Everything that happened, folded.
     pub(super) trace: u64,
     pub(super) broken: Vec<String>,
+}
+
+/// Which cursor an object is of, by its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Book {
+    Main,
+    Backup,
+    Errors,
+}
+
+impl Book {
+    pub(super) fn of(key: &str) -> Self {
+        match key.split('/').next() {
+            Some("backup") => Self::Backup,
+            Some("errors") => Self::Errors,
+            _ => Self::Main,
+        }
+    }
 }
 
 /// How bad it is.
@@ -172,13 +192,15 @@ impl Shore {
 
 impl State {
     fn store(&mut self, key: &str, object: &[u8]) {
-        let records = match record::parse(object) {
+        let book = Book::of(key);
+        let records = match if book == Book::Errors { record::parse_entries(object) } else { record::parse(object) } {
             Ok(records) => records,
             Err(reason) => return self.broken.push(format!("object {key}: {reason}")),
         };
         for id in &records {
             self.fold(*id);
-            if let Some(other) = self.found.insert(*id, key.to_owned())
+            let found = if book == Book::Backup { &mut self.backed_up } else { &mut self.found };
+            if let Some(other) = found.insert(*id, key.to_owned())
                 && other != key
             {
                 self.broken.push(format!("record {id} is in {other} and in {key}"));
@@ -206,8 +228,14 @@ impl State {
         if before != *intent {
             self.broken.push(format!("an intent changed: {before:?} became {intent:?}"));
         }
+        let book = Book::of(&intent.object.key);
+        // Entries of two outputs lie in each other's ranges.
         let same = |other: &&Intent| {
-            other.id != intent.id && other.range.from < intent.range.to && intent.range.from < other.range.to
+            book != Book::Errors
+                && Book::of(&other.object.key) == book
+                && other.id != intent.id
+                && other.range.from < intent.range.to
+                && intent.range.from < other.range.to
         };
         if let Some(other) = self.intents.values().find(same) {
             self.broken.push(format!("two intents for the same records: {other:?} and {intent:?}"));

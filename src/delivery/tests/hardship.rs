@@ -123,13 +123,13 @@ fn what_comes_after_a_look_that_found_nothing_is_not_skipped_with_it() {
         let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
         walking.handle.begun().await;
         // Ten offsets that a lost process gave out: nothing can be read below them.
-        let beyond = VersionStart { version: 1, from: Offset(10) };
+        let beyond = VersionStart { version: 1, backup: false, from: Offset(10) };
         walking.handle.stream.ledger.record(Entry::Version(beyond)).await.expect("open");
         walking.stop().await;
         let ground = Ground { workers: Workers::Pool, ..bench.ground() };
         let (_road, handle, log) = ground.road(plan(1, "p/", 1 << 20), |_| Vec::new()).expect("logs that open");
         assert_eq!(log.synced().offset, Offset(10));
-        let mut cutter = Cutter::new(Arc::clone(&handle.stream));
+        let mut cutter = Cutter::new(Arc::clone(&handle.stream), Cursor::Main);
         let (free, busy) = std::sync::mpsc::channel::<()>();
         let blocking = tokio::task::spawn_blocking(move || busy.recv());
         assert!(cutter.next().now_or_never().is_none(), "the look needs the thread");
@@ -181,7 +181,7 @@ async fn a_ledger_that_is_lost_as_a_whole_loses_no_record() {
 async fn what_waits_is_as_old_as_it_is_whether_delivery_is_held_or_not() {
     let bench = Bench::new();
     let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
-    let age = |walking: &Walking| walking.handle.stream.uncut_age().expect("known").as_secs();
+    let age = |walking: &Walking| walking.handle.stream.uncut_age(Cursor::Main).expect("known").as_secs();
     walking.put(0..1).await;
     bench.clock.sleep(Duration::from_secs(20)).await;
     assert_eq!(age(&walking), 20);

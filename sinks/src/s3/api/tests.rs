@@ -247,10 +247,6 @@ fn what_this_version_cannot_do_is_refused_by_name() {
             json!({"DynamicPartitioningConfiguration": {"Enabled": true}}),
             "DynamicPartitioningConfiguration with Enabled true",
         ),
-        (
-            json!({"S3BackupMode": "Enabled", "S3BackupConfiguration": {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::b"}}),
-            "S3BackupMode Enabled",
-        ),
     ] {
         assert_eq!(refusal(&with(&change)), format!("{named} is not supported by this version of hydrant"));
     }

@@ -1,0 +1,193 @@
+//! One reader of the records' log: batches are cut, addressed, promised in the ledger and sent, a window of them at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use hydrant_model::{Cursor, IntentId, ObjectNameError, OffsetRange, Seed};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::address::address;
+use super::cut::{Batch, Cutter};
+use super::ledger::{Closed, Contents, Entry, Note, OpenIntent, State};
+use super::send::{Send, Sent};
+use super::stream::{Stream, Wish};
+use crate::failpoint::{self, Phase};
+use crate::log::ReadError;
+
+/// Delivers what `cursor` reads of the records' log until the stream's wish ends it.
+///
+/// What an earlier process left undecided is asked for first.
+pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result<(), Closed> {
+    if !stream.has_begun(cursor).await {
+        return Ok(());
+    }
+    let window = Arc::new(Semaphore::new(stream.shop.settings.window));
+    let mut sends = FuturesUnordered::new();
+    for open in stream.ledger.with(|state| state.open_of(cursor).cloned().collect::<Vec<_>>()) {
+        sends.push(Send::again(stream, &window, open).run());
+    }
+    let mut cutter = Cutter::new(Arc::clone(stream), cursor);
+    loop {
+        let (wish, stirred) = (stream.wish.get(), stream.stirred.get());
+        if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.is_drained(cursor)) {
+            return Ok(());
+        }
+        // In this order, and not by chance: sends are as many as the window. What is dropped unfinished goes on where it was.
+        tokio::select! {
+            biased;
+            Some(sent) = sends.next(), if !sends.is_empty() => if let Some(sent) = sent? {
+                stream.settle(sent).await?;
+            },
+            () = stream.wish.until(|now| now > wish) => {}
+            () = stream.stirred.until(|now| now > stirred), if wish == Wish::Drain => continue,
+            batch = stream.next_batch(&window, &mut cutter), if wish < Wish::Stop => match batch {
+                Ok((place, batch)) => {
+                    if let Some(open) = stream.promise(&mut cutter, &batch, cursor).await? {
+                        sends.push(Send::first(stream, &window, place, open).run());
+                    }
+                }
+                Err(error) => {
+                    stream.report_unreadable(cursor, &error);
+                    cutter.rest(TROUBLE_RETRY);
+                }
+            },
+        }
+        stream.stir();
+    }
+}
+
+impl Stream {
+    /// Waits until `cursor` reads the log; `false` if the stream ends before it does.
+    async fn has_begun(&self, cursor: Cursor) -> bool {
+        let begun = || self.ledger.with(|state| state.progress(cursor).is_some());
+        loop {
+            let stirred = self.stirred.get();
+            if begun() {
+                return true;
+            }
+            tokio::select! {
+                biased;
+                () = self.wish.until(|wish| wish > Wish::Deliver) => return begun(),
+                () = self.stirred.until(|now| now > stirred) => {}
+            }
+        }
+    }
+
+    /// Waits for a place in the window, then for a batch. Dropping the future loses neither.
+    async fn next_batch(
+        &self,
+        window: &Arc<Semaphore>,
+        cutter: &mut Cutter,
+    ) -> Result<(OwnedSemaphorePermit, Batch), ReadError> {
+        self.released().await;
+        let place = Arc::clone(window).acquire_owned().await.expect("the window is never closed");
+        Ok((place, cutter.next().await?))
+    }
+
+    /// Decides a batch: its intent is synced before anything of it is sent.
+    async fn promise(&self, cutter: &mut Cutter, batch: &Batch, cursor: Cursor) -> Result<Option<OpenIntent>, Closed> {
+        if batch.records == 0 {
+            self.ledger.record_soon(&Entry::Skipped {
+                cursor,
+                from: batch.range.from,
+                to: batch.range.to,
+                ends_at: batch.ends_at,
+            });
+            self.low_water.set(self.ledger.with(State::delivered_to));
+            return Ok(None);
+        }
+        if self.ledger.with(|state| state.progress(cursor).is_some_and(|it| batch.range.from < it.cut_to)) {
+            tracing::error!(
+                stream = %self.name, cursor = cursor.name(), range = %batch.range,
+                "the ledger's entry for these records is damaged; they are delivered again and may be there twice"
+            );
+            self.boards.get(cursor).possible_duplicate();
+        }
+        let version = self.ledger.with(|state| state.version_at(batch.range.from)).unwrap_or(0);
+        let current = self.current();
+        let shape = self.plan(version).unwrap_or_else(|| Arc::clone(&current));
+        let id = IntentId(self.ledger.with(|state| state.next_intent));
+        let seed = Seed(self.shop.clock.bits());
+        let intent = match address(&self.name, id, batch, seed, &shape, current.version, cursor) {
+            Ok(intent) => intent,
+            Err(error) => {
+                // Names are checked when a configuration is accepted, so this is a fault of ours; the records wait.
+                self.report_nameless(cursor, batch.range, &error);
+                cutter.rest(TROUBLE_RETRY);
+                cutter.go_back(batch);
+                return Ok(None);
+            }
+        };
+        let open = OpenIntent {
+            cursor,
+            contents: Contents::Records,
+            failed: false,
+            intent,
+            shape: shape.version,
+            ends_at: batch.ends_at,
+            notes: self.announcement(cursor),
+        };
+        self.ledger.record(Entry::Intent(open.clone())).await?;
+        failpoint::reach(Phase::IntentSynced);
+        Ok(Some(open))
+    }
+
+    /// The notes that every intent of `cursor` begins with.
+    pub(super) fn announcement(&self, cursor: Cursor) -> Vec<Note> {
+        let announcement = self.destinations.sink(&self.current(), cursor).announcement();
+        announcement.iter().map(|note| Note::new(note)).collect()
+    }
+
+    /// Commits what was sent, and trims what nothing needs any more.
+    pub(super) async fn settle(&self, sent: Sent) -> Result<(), Closed> {
+        let OpenIntent { intent, contents, cursor, .. } = &sent.open;
+        let at_ms = self.shop.clock.wall_ms();
+        failpoint::reach(Phase::Delivered);
+        self.ledger.record_soon(&Entry::Commit {
+            cursor: *cursor,
+            intent: intent.id,
+            contents: contents.clone(),
+            range: intent.range,
+            bytes: sent.receipt.bytes,
+            at_ms,
+        });
+        failpoint::reach(Phase::CommitWritten);
+        self.boards.get(*cursor).delivered(intent.records, intent.bytes);
+        tracing::info!(
+            stream = %self.name, cursor = cursor.name(), intent = intent.id.0, range = %intent.range,
+            records = intent.records, bytes = intent.bytes, object_bytes = sent.receipt.bytes,
+            bucket = %intent.object.bucket, key = %intent.object.key, "delivered"
+        );
+        self.low_water.set(self.ledger.with(State::delivered_to));
+        if self.can_trim() || self.ledger.has_old_history() {
+            self.trim().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether everything that `cursor` has to read is delivered.
+    pub(super) fn is_drained(&self, cursor: Cursor) -> bool {
+        let end = self.log.synced().offset;
+        let all_read = |state: &State| {
+            state.open_of(cursor).next().is_none()
+                && state.progress(cursor).is_none_or(|it| it.cut_to >= end && it.holes.is_empty())
+        };
+        !self.log.has_unsynced() && self.ledger.with(all_read)
+    }
+
+    /// Reports that no name can be made for records that wait.
+    pub(super) fn report_nameless(&self, cursor: Cursor, range: OffsetRange, error: &ObjectNameError) {
+        let board = self.boards.get(cursor);
+        board.troubled("S3.InvalidPrefixConfigurationException", error.to_string(), TROUBLE_RETRY);
+        tracing::error!(stream = %self.name, cursor = cursor.name(), %range, %error, "a batch has no valid name");
+    }
+
+    fn report_unreadable(&self, cursor: Cursor, error: &ReadError) {
+        self.boards.get(cursor).troubled("InternalError", error.to_string(), TROUBLE_RETRY);
+        tracing::error!(stream = %self.name, %error, "the log cannot be read");
+    }
+}
+
+pub(super) const TROUBLE_RETRY: Duration = Duration::from_secs(5);

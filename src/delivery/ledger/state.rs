@@ -1,0 +1,321 @@
+//! What the entries of a ledger add up to.
+
+use std::collections::BTreeMap;
+
+use hydrant_model::{Cursor, Offset, OffsetRange};
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Contents, Entry, Failures, OpenIntent, VersionStart};
+use crate::log::Position;
+
+/// What the entries of a ledger add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// How far the main cursor is.
+    #[serde(flatten)]
+    pub main: Progress,
+    /// How far the backup of source records is, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Progress>,
+    /// What waits in the errors log, in the order in which it was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failures>,
+    /// Everything of the errors log that an entry has named lies below.
+    #[serde(default)]
+    pub failed_to: Offset,
+    /// What the error output has.
+    #[serde(default)]
+    pub errors: Delivered,
+    /// Intents that are not done, by number; written as a list.
+    #[serde(with = "open_intents")]
+    pub open: BTreeMap<u64, OpenIntent>,
+    /// Number of the next intent.
+    pub next_intent: u64,
+    /// Where versions start, oldest first; those that no waiting record needs are dropped.
+    pub versions: Vec<VersionStart>,
+    /// Whether delivery is held.
+    pub paused: bool,
+    /// Records below are known to have been synced.
+    pub synced_through: Offset,
+}
+
+/// How far one reader of the records' log is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Everything below was put into an intent.
+    pub cut_to: Offset,
+    /// Body bytes of the log before `cut_to`.
+    pub cut_bytes: u64,
+    /// Stretches below `cut_to` whose entry is damaged: whether they were delivered, nobody knows. Lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holes: Vec<OffsetRange>,
+    /// What has been delivered since the stream was created.
+    pub delivered: Delivered,
+}
+
+/// A list, because keys of JSON objects are text and serde reads them back as numbers only where it is not told by a tag
+/// what it reads.
+mod open_intents {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::OpenIntent;
+
+    pub(super) fn serialize<S: Serializer>(open: &BTreeMap<u64, OpenIntent>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(open.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<u64, OpenIntent>, D::Error> {
+        let open = Vec::<OpenIntent>::deserialize(deserializer)?;
+        Ok(open.into_iter().map(|open| (open.intent.id.0, open)).collect())
+    }
+}
+
+/// Totals of what has been delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// Records.
+    pub records: u64,
+    /// Their bytes, before any stage.
+    pub bytes: u64,
+    /// Objects.
+    pub objects: u64,
+}
+
+impl State {
+    /// How far `cursor` is; `None` for one that does not read the records' log.
+    pub fn progress(&self, cursor: Cursor) -> Option<&Progress> {
+        match cursor {
+            Cursor::Main => Some(&self.main),
+            Cursor::Backup => self.backup.as_ref(),
+            Cursor::Errors => None,
+        }
+    }
+
+    /// What `cursor` has delivered.
+    pub fn delivered(&self, cursor: Cursor) -> Delivered {
+        match cursor {
+            Cursor::Errors => self.errors,
+            cursor => self.progress(cursor).map(|progress| progress.delivered).unwrap_or_default(),
+        }
+    }
+
+    /// Intents of `cursor` that are not done.
+    pub fn open_of(&self, cursor: Cursor) -> impl Iterator<Item = &OpenIntent> {
+        self.open.values().filter(move |open| open.cursor == cursor)
+    }
+
+    /// Nothing reads the records' log below.
+    pub fn low_water(&self) -> Offset {
+        let reading = Cursor::ALL.into_iter().filter_map(|cursor| self.read_from(cursor));
+        reading.min().unwrap_or_default()
+    }
+
+    /// `cursor` reads nothing of the records' log below; `None` for one that does not read it.
+    pub fn read_from(&self, cursor: Cursor) -> Option<Offset> {
+        let progress = self.progress(cursor)?;
+        let reading = self.open_of(cursor).filter(|open| open.contents == Contents::Records);
+        let open = reading.map(|open| open.intent.range.from);
+        Some(open.chain(progress.holes.first().map(|hole| hole.from)).min().unwrap_or(progress.cut_to))
+    }
+
+    /// Whatever became of a record below: it is where it was to go, its error entry included.
+    pub fn delivered_to(&self) -> Offset {
+        let sent = self.open.values().filter_map(|open| match &open.contents {
+            Contents::Records => None,
+            Contents::Errors { source, .. } => Some(*source),
+        });
+        let waiting = self.failures.iter().map(|failures| failures.source);
+        sent.chain(waiting).chain([self.low_water()]).min().unwrap_or_default()
+    }
+
+    /// Nothing reads the errors log below, as far as entries have named it.
+    pub fn errors_low_water(&self) -> Offset {
+        let sent = self.open.values().flat_map(|open| open.contents.parts()).map(|part| part.from);
+        sent.chain(self.failures.iter().map(|failures| failures.part.from)).min().unwrap_or(self.failed_to)
+    }
+
+    /// Offsets of the records' log below this have been named by some entry and must not be given again.
+    pub fn floor(&self) -> Position {
+        let versions = self.versions.iter().map(|start| start.from).max().unwrap_or_default();
+        let backup = self.backup.as_ref().map(|backup| backup.cut_to).unwrap_or_default();
+        let offset = self.main.cut_to.max(self.synced_through).max(versions).max(backup);
+        Position { offset, bytes: self.main.cut_bytes }
+    }
+
+    /// The configuration version in force at `offset`.
+    pub fn version_at(&self, offset: Offset) -> Option<u64> {
+        self.versions.iter().rev().find(|start| start.from <= offset).map(|start| start.version)
+    }
+
+    /// Takes `entry` in.
+    pub fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Snapshot(state) => self.clone_from(state),
+            Entry::Intent(open) => self.intend(open),
+            Entry::Note { intent, note } => {
+                self.next_intent = self.next_intent.max(intent.0 + 1);
+                if let Some(open) = self.open.get_mut(&intent.0) {
+                    open.notes.push(note.clone());
+                }
+            }
+            Entry::Commit { cursor, intent, contents, range, .. } => {
+                self.commit(*cursor, intent.0, contents, *range);
+                self.forget_versions();
+            }
+            Entry::Failed { intent, failures } => {
+                if let Some(open) = intent.and_then(|intent| self.open.get_mut(&intent.0)) {
+                    open.failed = true;
+                }
+                for failures in failures {
+                    self.failed_to = self.failed_to.max(failures.part.to);
+                    self.failures.push(failures.clone());
+                }
+            }
+            Entry::Skipped { cursor, from, to, ends_at } => {
+                if let Some(progress) = self.reading(*cursor) {
+                    progress.decide(OffsetRange { from: *from, to: *to }, *ends_at);
+                }
+            }
+            Entry::Version(start) => {
+                self.versions.push(*start);
+                if start.backup && self.backup.is_none() {
+                    self.backup = Some(Progress { cut_to: start.from, ..Progress::default() });
+                }
+            }
+            Entry::Paused { paused } => self.paused = *paused,
+            Entry::Synced { through } => self.synced_through = self.synced_through.max(*through),
+        }
+    }
+
+    fn intend(&mut self, open: &OpenIntent) {
+        let intent = &open.intent;
+        match &open.contents {
+            Contents::Records => {
+                if let Some(progress) = self.reading(open.cursor) {
+                    let ends_at = open.ends_at.unwrap_or(progress.cut_bytes + intent.bytes);
+                    progress.decide(intent.range, Some(ends_at));
+                }
+                self.synced_through = self.synced_through.max(intent.range.to);
+            }
+            Contents::Errors { .. } => self.take_out(&open.contents),
+        }
+        self.next_intent = self.next_intent.max(intent.id.0 + 1);
+        self.open.insert(intent.id.0, open.clone());
+    }
+
+    fn commit(&mut self, cursor: Cursor, id: u64, contents: &Contents, range: OffsetRange) {
+        let open = self.open.remove(&id);
+        self.take_out(contents);
+        let known = open.as_ref().map(|open| (open.intent.records, open.intent.bytes));
+        if known.is_none() {
+            self.next_intent = self.next_intent.max(id + 1);
+        }
+        let delivered = match cursor {
+            Cursor::Errors => &mut self.errors,
+            Cursor::Main | Cursor::Backup => {
+                let Some(progress) = self.reading(cursor) else { return };
+                if known.is_none() {
+                    progress.decide(range, None);
+                }
+                &mut progress.delivered
+            }
+        };
+        let (records, bytes) = known.unwrap_or((range.to.0 - range.from.0, 0));
+        delivered.records += records;
+        delivered.bytes += bytes;
+        delivered.objects += 1;
+    }
+
+    /// The progress of a cursor that reads the records' log.
+    fn reading(&mut self, cursor: Cursor) -> Option<&mut Progress> {
+        match cursor {
+            Cursor::Main => Some(&mut self.main),
+            Cursor::Backup => Some(self.backup.get_or_insert_default()),
+            Cursor::Errors => None,
+        }
+    }
+
+    /// These parts of the errors log wait for no intent any more.
+    fn take_out(&mut self, contents: &Contents) {
+        let Contents::Errors { output, parts, .. } = contents else { return };
+        self.failures.retain(|failures| failures.output != *output || !parts.contains(&failures.part));
+        let named = parts.iter().map(|part| part.to).max().unwrap_or_default();
+        self.failed_to = self.failed_to.max(named);
+    }
+
+    /// Versions that only delivered records were under are history.
+    fn forget_versions(&mut self) {
+        let low_water = self.low_water();
+        let needed = self.open.values().map(|open| open.shape).min().unwrap_or(u64::MAX);
+        while let [first, second, ..] = self.versions.as_slice()
+            && second.from <= low_water
+            && first.version < needed
+        {
+            self.versions.remove(0);
+        }
+    }
+}
+
+impl Progress {
+    /// Nothing of `range` waits for an intent any more. What it leaves out is a hole: the entry about it is damaged.
+    fn decide(&mut self, range: OffsetRange, ends_at: Option<u64>) {
+        if range.from > self.cut_to {
+            self.holes.push(OffsetRange { from: self.cut_to, to: range.from });
+        }
+        let outside = |hole: OffsetRange| {
+            let before = OffsetRange { from: hole.from, to: hole.to.min(range.from) };
+            let behind = OffsetRange { from: hole.from.max(range.to), to: hole.to };
+            [before, behind].into_iter().filter(|part| part.from < part.to)
+        };
+        self.holes = self.holes.drain(..).flat_map(outside).collect();
+        if range.to > self.cut_to {
+            self.cut_to = range.to;
+            self.cut_bytes = ends_at.unwrap_or(self.cut_bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hydrant_model::{Intent, IntentId, ObjectKey, OffsetRange, Seed};
+
+    use super::*;
+    use crate::delivery::ledger::Note;
+
+    #[test]
+    fn a_snapshot_with_open_intents_is_read_back_as_it_was() {
+        let mut state = State::default();
+        for number in [3, 12] {
+            let range = OffsetRange { from: Offset(number), to: Offset(number + 1) };
+            let intent = Intent {
+                id: IntentId(number),
+                range,
+                records: 1,
+                bytes: 2,
+                seed: Seed([7; 16]),
+                version: 1,
+                oldest_ms: 5,
+                object: ObjectKey::new("bucket", "k").expect("a key"),
+            };
+            state.apply(&Entry::Intent(OpenIntent {
+                cursor: Cursor::Main,
+                contents: Contents::Records,
+                failed: false,
+                intent,
+                shape: 1,
+                ends_at: Some(number * 7),
+                notes: vec![Note::new(b"n"), Note::new(&[255])],
+            }));
+        }
+        state.apply(&Entry::Version(VersionStart { version: 1, backup: true, from: Offset(0) }));
+        // Before and between the two lie holes, which are read back as well.
+        assert_eq!(state.main.holes.len(), 2);
+        let snapshot = Entry::Snapshot(state);
+        let bytes = serde_json::to_vec(&snapshot).expect("written");
+        assert_eq!(serde_json::from_slice::<Entry>(&bytes).expect("read"), snapshot);
+    }
+}

@@ -1,0 +1,138 @@
+//! Records through the processors of a stream: those that are functions of a record alone, while its object is made.
+//!
+//! Every attempt makes the same of the same records, so nothing is kept between two of them but which ones failed: their
+//! entries are in the errors log before the first object becomes visible, and no later attempt writes them again.
+
+use std::sync::Arc;
+
+use hydrant_model::{BodyError, Offset, RecordIdentity};
+use hydrant_transforms::processors::Transform;
+use hydrant_transforms::records::{Arrived, Failure, Fates, Records, Source, Span};
+
+use super::body::{Maker, Packer, failed};
+use super::errors::{ErrorsLog, Set, Times, entry};
+use crate::catalog::{EntryFacts, Processing};
+use crate::log::{FrameView, Reader};
+
+/// Makes an object of what processors make of the records of a range.
+pub(super) struct StagesMaker {
+    reader: Reader,
+    stages: Vec<Box<dyn Transform>>,
+    processing: Processing,
+    failing: Failing,
+    packer: Packer,
+    /// Taken on and not packed yet.
+    ready: Option<Records>,
+    ended: bool,
+}
+
+/// Where failures go.
+pub(super) struct Failing {
+    errors: Arc<ErrorsLog>,
+    /// `None` where they were named by an earlier attempt.
+    set: Option<Set>,
+}
+
+impl StagesMaker {
+    /// What `processing` makes of what `reader` gives, packed by `packer`.
+    ///
+    /// # Errors
+    /// A processor cannot be made.
+    pub(super) fn new(
+        reader: Reader,
+        processing: &Processing,
+        failing: Failing,
+        packer: Packer,
+    ) -> Result<Self, String> {
+        let stages = processing.open()?;
+        let processing = processing.clone();
+        Ok(Self { reader, stages, processing, failing, packer, ready: None, ended: false })
+    }
+
+    /// Takes the records of the next frame through the processors.
+    fn take(&mut self) -> Result<(), BodyError> {
+        let Some(view) = self.reader.next().map_err(failed)? else {
+            self.ended = true;
+            return Ok(());
+        };
+        let first = view.first;
+        let arrived = arrived(&view);
+        let mut records = Records::of(&arrived, Arc::clone(&self.processing.wanted));
+        let mut fates = Fates::default();
+        for stage in &mut self.stages {
+            let found = fates.failures.len();
+            records = stage.apply(records, &arrived, &mut fates);
+            for failure in fates.failures.iter().skip(found) {
+                self.failing.add(&self.processing.entries, failure, &records, &arrived, first)?;
+            }
+        }
+        self.ready = Some(records).filter(|records| !records.is_empty());
+        Ok(())
+    }
+}
+
+impl Maker for StagesMaker {
+    fn is_empty(&mut self) -> Result<bool, BodyError> {
+        while self.ready.is_none() && !self.ended {
+            self.take()?;
+        }
+        Ok(self.ready.is_none())
+    }
+
+    fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        if self.ready.is_none() && !self.ended {
+            self.take()?;
+        }
+        if let Some(records) = self.ready.take() {
+            for run in records.runs() {
+                self.packer.write(run, out)?;
+            }
+        } else if self.ended {
+            self.packer.finish(out)?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn failures(&mut self) -> Option<Set> {
+        self.failing.set.take()
+    }
+}
+
+impl Failing {
+    /// Failures go to `errors`, unless an earlier attempt `has_named` them.
+    pub(super) fn new(errors: &Arc<ErrorsLog>, has_named: bool) -> Self {
+        Self { errors: Arc::clone(errors), set: (!has_named).then(|| errors.begin()) }
+    }
+
+    /// Adds the entry of one failure among `arrived`, whose first record has the offset `first`.
+    fn add(
+        &mut self,
+        facts: &EntryFacts,
+        failure: &Failure,
+        records: &Records,
+        arrived: &Arrived,
+        first: Offset,
+    ) -> Result<(), BodyError> {
+        let Some(set) = &mut self.set else { return Ok(()) };
+        let source = arrived.sources.get(usize::try_from(failure.origin.source).unwrap_or(usize::MAX));
+        let arrival_ms = source.map_or(0, |source| source.arrival_ms);
+        let raw = failure.raw.as_deref().unwrap_or_else(|| records.raw(arrived, failure.origin));
+        let times = Times { arrival_ms, ended_ms: self.errors.now_ms() };
+        let entry = entry(facts, failure, raw, times);
+        let offset = source.map_or(first, |source| source.identity.offset);
+        set.add(failure.output.name(), &entry, offset, arrival_ms).map_err(failed)
+    }
+}
+
+/// The records of a frame.
+fn arrived(view: &FrameView<'_>) -> Arrived {
+    let mut start = 0;
+    let sources = view.lengths().zip(view.first.0..).map(|(length, offset)| {
+        let span = Span { start, end: start.saturating_add(length) };
+        start = span.end;
+        let identity = RecordIdentity { birth: view.birth, offset: Offset(offset), sub_index: 0 };
+        Source { span, arrival_ms: view.arrival_ms, identity }
+    });
+    Arrived { sources: sources.collect(), bytes: Arc::new(view.body.to_vec()) }
+}
