@@ -30,13 +30,15 @@ pub enum Phase {
     CommitWritten,
     /// Everything that rests on delivered segments is synced, and the segments are there.
     Trimming,
+    /// What a pass made is synced, and the ledger that says so is not.
+    Processed,
     /// A delivered segment is removed or recycled, and the directory not synced.
     Trimmed,
 }
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RecordsWritten,
         Self::RecordsSynced,
         Self::LedgerWritten,
@@ -47,6 +49,7 @@ impl Phase {
         Self::Delivered,
         Self::CommitWritten,
         Self::Trimming,
+        Self::Processed,
         Self::Trimmed,
     ];
 
@@ -63,6 +66,7 @@ impl Phase {
             Self::Delivered => "delivered",
             Self::CommitWritten => "commit-written",
             Self::Trimming => "trimming",
+            Self::Processed => "processed",
             Self::Trimmed => "trimmed",
         }
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use hydrant_transforms::processors::Transform;
-use hydrant_transforms::records::WantedKey;
+use hydrant_transforms::records::{Arrived, Fates, Records, WantedKey};
 use serde_json::Value;
 
 /// The processors of one configuration version, in the order in which they run.
@@ -11,10 +12,39 @@ use serde_json::Value;
 pub struct Processing {
     /// Each makes its processor.
     pub stages: Vec<Arc<dyn Stage>>,
+    /// Where what they make lies until it leaves.
+    pub kept: Kept,
     /// The partition keys that the prefix has places for.
     pub wanted: Arc<[WantedKey]>,
     /// What all error entries of the stream share.
     pub entries: EntryFacts,
+}
+
+/// Where what processors make lies until it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// Nowhere: they make the same of the same records each time, while an object is made.
+    #[default]
+    Nowhere,
+    /// In the spool: a function of the user's is asked once.
+    Together,
+    /// In the spool, by partition.
+    ByPartition,
+}
+
+/// A processor at work.
+pub enum Processor {
+    /// On the caller's thread.
+    Local(Box<dyn Transform>),
+    /// Somewhere else.
+    Remote(Box<dyn Remote>),
+}
+
+/// A processor that is waited for.
+#[async_trait]
+pub trait Remote: Send {
+    /// As [`Transform::apply`].
+    async fn apply(&mut self, records: Records, arrived: &Arrived, fates: &mut Fates) -> Records;
 }
 
 /// Makes a processor, anew for each pass over records.
@@ -23,7 +53,7 @@ pub trait Stage: Send + Sync {
     ///
     /// # Errors
     /// What it cannot be made of; the records wait.
-    fn open(&self) -> Result<Box<dyn Transform>, String>;
+    fn open(&self) -> Result<Processor, String>;
 }
 
 /// What all error entries of a stream share.
@@ -55,7 +85,7 @@ impl Processing {
     ///
     /// # Errors
     /// [`Stage::open`].
-    pub fn open(&self) -> Result<Vec<Box<dyn Transform>>, String> {
+    pub fn open(&self) -> Result<Vec<Processor>, String> {
         self.stages.iter().map(|stage| stage.open()).collect()
     }
 }

@@ -6,6 +6,7 @@ use hydrant_model::{
 };
 
 use super::cut::Batch;
+use super::spool::named;
 use crate::catalog::Plan;
 
 /// The intent for `batch`: its name follows the shape of the plan that the records arrived under, the version in it is the one
@@ -25,6 +26,29 @@ pub(super) fn address(
     let objects = shape.objects(cursor);
     let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
     let context = context(objects, batch, seed);
+    let name = StreamNameParts { stream, version, extension };
+    let object = object_key(objects.bucket.as_str(), &objects.prefix, &context, &name)?;
+    Ok(intent(id, batch, seed, version, object))
+}
+
+/// The intent for slices of one partition, whose keys have the values `keys`.
+///
+/// # Errors
+/// The name breaks a rule of keys; nothing was decided.
+pub(super) fn address_partition(
+    stream: &str,
+    id: IntentId,
+    batch: &Batch,
+    seed: Seed,
+    shape: &Plan,
+    version: u64,
+    keys: &[String],
+) -> Result<Intent, ObjectNameError> {
+    let objects = &shape.objects;
+    let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
+    let [from_query, from_lambda] = named(&shape.processing.wanted, keys);
+    let partition_keys = PartitionKeys { from_query: &from_query, from_lambda: &from_lambda };
+    let context = PrefixContext { partition_keys, ..context(objects, batch, seed) };
     let name = StreamNameParts { stream, version, extension };
     let object = object_key(objects.bucket.as_str(), &objects.prefix, &context, &name)?;
     Ok(intent(id, batch, seed, version, object))

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::stream::{Aged, Stream, Uncut};
 use super::workers::Work;
+use crate::catalog::Kept;
 use crate::log::{Position, ReadError, Walker};
 
 /// A half-open range of records and what its frames say of it.
@@ -81,6 +82,11 @@ impl Cutter {
     pub(super) fn new(stream: Arc<Stream>, cursor: Cursor) -> Self {
         let from = stream.ledger.with(|state| state.progress(cursor).map_or(Offset(0), |progress| progress.cut_to));
         Self { stream, cursor, from, first: None, looking: None, walking: None, rest_until: None }
+    }
+
+    /// Whether what is cut next is grouped by partition.
+    pub(super) fn is_by_partition(&self) -> bool {
+        self.cursor.is_main() && self.stream.shape_at(self.from).processing.kept == Kept::ByPartition
     }
 
     /// Takes back the batch cut last: it is cut again. One out of a hole is still asked for by the ledger.

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::address::address;
 use super::cut::{Batch, Cutter};
 use super::ledger::{Closed, Contents, Entry, Note, OpenIntent, State};
+use super::passes::Passes;
 use super::send::{Send, Sent};
 use super::stream::{Stream, Wish};
 use crate::failpoint::{self, Phase};
@@ -29,6 +30,7 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
         sends.push(Send::again(stream, &window, open).run());
     }
     let mut cutter = Cutter::new(Arc::clone(stream), cursor);
+    let mut passes = Passes::default();
     loop {
         let (wish, stirred) = (stream.wish.get(), stream.stirred.get());
         if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.is_drained(cursor)) {
@@ -42,7 +44,16 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
             },
             () = stream.wish.until(|now| now > wish) => {}
             () = stream.stirred.until(|now| now > stirred), if wish == Wish::Drain => continue,
-            batch = stream.next_batch(&window, &mut cutter), if wish < Wish::Stop => match batch {
+            done = passes.next(), if passes.is_under_way() => passes.end(stream, &mut cutter, done),
+            due = stream.next_due(&window), if wish < Wish::Stop && cursor.is_main() => {
+                // Nothing happened here that others should look at.
+                let Some((place, partition)) = due else { continue };
+                if let Some(open) = stream.promise_partition(partition, &mut cutter).await? {
+                    sends.push(Send::first(stream, &window, place, open).run());
+                }
+            }
+            batch = stream.next_batch(&window, &mut cutter), if wish < Wish::Stop && !passes.is_under_way() => match batch {
+                Ok((_, batch)) if stream.is_to_pass(cursor, &batch) => passes.begin(stream, batch),
                 Ok((place, batch)) => {
                     if let Some(open) = stream.promise(&mut cutter, &batch, cursor).await? {
                         sends.push(Send::first(stream, &window, place, open).run());
@@ -82,6 +93,10 @@ impl Stream {
         cutter: &mut Cutter,
     ) -> Result<(OwnedSemaphorePermit, Batch), ReadError> {
         self.released().await;
+        if cutter.is_by_partition() {
+            // Partitions leave at their own times: what is cut here only has to fit into the spool.
+            self.spool_has_room().await;
+        }
         let place = Arc::clone(window).acquire_owned().await.expect("the window is never closed");
         Ok((place, cutter.next().await?))
     }
@@ -95,7 +110,7 @@ impl Stream {
                 to: batch.range.to,
                 ends_at: batch.ends_at,
             });
-            self.low_water.set(self.ledger.with(State::delivered_to));
+            self.low_water.set(self.delivered_to());
             return Ok(None);
         }
         if self.ledger.with(|state| state.progress(cursor).is_some_and(|it| batch.range.from < it.cut_to)) {
@@ -105,9 +120,7 @@ impl Stream {
             );
             self.boards.get(cursor).possible_duplicate();
         }
-        let version = self.ledger.with(|state| state.version_at(batch.range.from)).unwrap_or(0);
-        let current = self.current();
-        let shape = self.plan(version).unwrap_or_else(|| Arc::clone(&current));
+        let (current, shape) = (self.current(), self.shape_at(batch.range.from));
         let id = IntentId(self.ledger.with(|state| state.next_intent));
         let seed = Seed(self.shop.clock.bits());
         let intent = match address(&self.name, id, batch, seed, &shape, current.version, cursor) {
@@ -160,7 +173,7 @@ impl Stream {
             records = intent.records, bytes = intent.bytes, object_bytes = sent.receipt.bytes,
             bucket = %intent.object.bucket, key = %intent.object.key, "delivered"
         );
-        self.low_water.set(self.ledger.with(State::delivered_to));
+        self.low_water.set(self.delivered_to());
         if self.can_trim() || self.ledger.has_old_history() {
             self.trim().await?;
         }
@@ -174,7 +187,8 @@ impl Stream {
             state.open_of(cursor).next().is_none()
                 && state.progress(cursor).is_none_or(|it| it.cut_to >= end && it.holes.is_empty())
         };
-        !self.log.has_unsynced() && self.ledger.with(all_read)
+        let nothing_spooled = !cursor.is_main() || self.spool.is_empty();
+        !self.log.has_unsynced() && self.ledger.with(all_read) && nothing_spooled
     }
 
     /// Reports that no name can be made for records that wait.
@@ -184,7 +198,7 @@ impl Stream {
         tracing::error!(stream = %self.name, cursor = cursor.name(), %range, %error, "a batch has no valid name");
     }
 
-    fn report_unreadable(&self, cursor: Cursor, error: &ReadError) {
+    pub(super) fn report_unreadable(&self, cursor: Cursor, error: &ReadError) {
         self.boards.get(cursor).troubled("InternalError", error.to_string(), TROUBLE_RETRY);
         tracing::error!(stream = %self.name, %error, "the log cannot be read");
     }

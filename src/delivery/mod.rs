@@ -17,8 +17,10 @@ mod lane;
 pub mod ledger;
 mod level;
 mod memory;
+mod passes;
 mod road;
 mod send;
+pub mod spool;
 mod stages;
 mod stream;
 mod workers;
@@ -61,13 +63,15 @@ pub struct Shop {
 pub struct Settings {
     /// Intents of one stream that are sent at the same time.
     pub window: usize,
+    /// Partitions of one stream that may wait; the oldest leave early when there are more.
+    pub partitions: usize,
     /// A send that the destination takes nothing of for this long gives its memory back if others wait for some.
     pub stall_after: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: 4, stall_after: Duration::from_secs(15) }
+        Self { window: 4, partitions: 100_000, stall_after: Duration::from_secs(15) }
     }
 }
 

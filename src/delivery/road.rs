@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::errors::{ErrorsLog, walk_errors};
 use super::lane::walk_records;
-use super::ledger::{Closed, Entry, Ledger, State, VersionStart};
+use super::ledger::{Closed, Entry, Ledger, VersionStart};
 use super::level::Level;
+use super::spool::Spool;
 use super::stream::{Handle, Order, PerCursor, Plans, Stream, Wish};
 use super::{Board, Destinations, Shop};
 use crate::catalog::Plan;
@@ -65,9 +66,12 @@ impl Road {
             });
         }
         let (paused, low_water) = parts.ledger.with(|state| (state.paused, state.delivered_to()));
+        let spool = parts.ledger.with(|state| Spool::new(parts.spool, &state.spool, parts.shop.clock.now()));
+        let low_water = spool.source().map_or(low_water, |source| source.min(low_water));
         let stream = Arc::new(Stream {
             name: parts.name,
             errors: ErrorsLog::new(parts.errors, parts.shop.clock.clone()),
+            spool,
             log: parts.log,
             ledger: parts.ledger,
             boards: parts.boards,
@@ -95,6 +99,8 @@ pub struct RoadParts {
     pub log: Log,
     /// Entries for its error output.
     pub errors: Log,
+    /// Its processed records.
+    pub spool: Log,
     /// What has left.
     pub ledger: Arc<Ledger>,
     /// The configuration in force.
@@ -131,6 +137,7 @@ async fn walk(road: Road) -> Result<Ended, RoadError> {
     let Road { stream, mut orders } = road;
     stream.begin_version().await?;
     stream.beginning.set(false);
+    stream.find_waiting().await;
     let mut lanes = std::pin::pin!(async {
         tokio::try_join!(
             walk_records(&stream, Cursor::Main),
@@ -209,15 +216,19 @@ impl Stream {
     /// Everything that rests on the trimmed records is synced first.
     pub(super) async fn trim(&self) -> Result<(), Closed> {
         // As it is before the sync: what another cursor commits meanwhile is not synced yet.
-        let (low_water, errors_low_water) = self.ledger.with(|state| (state.low_water(), state.errors_low_water()));
+        let (low_water, errors_low_water, spool_below) = self.low_waters();
+        if spool_below > self.ledger.with(|state| state.spool.below) {
+            self.ledger.record_soon(&Entry::Trimmed { spool_below });
+        }
         self.ledger.settle().await?;
         failpoint::reach(Phase::Trimming);
         let (log, ledger, name) = (self.log.clone(), Arc::clone(&self.ledger), self.name.clone());
-        let errors = Arc::clone(&self.errors);
+        let (errors, spool) = (Arc::clone(&self.errors), self.spool.log().clone());
         self.shop
             .workers
             .run(move || {
-                if let Err(error) = log.trim(low_water).and_then(|()| errors.trim(errors_low_water)) {
+                let trimmed = log.trim(low_water).and_then(|()| errors.trim(errors_low_water));
+                if let Err(error) = trimmed.and_then(|()| spool.trim(spool_below)) {
                     tracing::warn!(stream = %name, %error, "delivered segments stay for now");
                 }
                 ledger.trim();
@@ -250,8 +261,13 @@ impl Stream {
 
     /// Whether a log has segments that nothing reads any more.
     pub(super) fn can_trim(&self) -> bool {
-        let (low_water, errors_low_water) = self.ledger.with(|state| (state.low_water(), state.errors_low_water()));
-        self.log.can_trim(low_water) || self.errors.can_trim(errors_low_water)
+        let (low_water, errors_low_water, spool_below) = self.low_waters();
+        self.log.can_trim(low_water) || self.errors.can_trim(errors_low_water) || self.spool.log().can_trim(spool_below)
+    }
+
+    /// What nothing needs any more lies below these: of records, errors and spool.
+    fn low_waters(&self) -> (Offset, Offset, Offset) {
+        self.ledger.with(|state| (state.low_water(), state.errors_low_water(), self.spool.low_water(state)))
     }
 }
 
@@ -264,7 +280,10 @@ struct Tick {
 impl Tick {
     fn note(&mut self, stream: &Stream) {
         let unmarked = stream.log.synced().offset > stream.ledger.with(|state| state.synced_through);
-        let space = stream.log.is_idle_space(stream.ledger.with(State::low_water));
+        let (low_water, errors_low_water, spool_below) = stream.low_waters();
+        let space = stream.log.is_idle_space(low_water)
+            || stream.errors.log().is_idle_space(errors_low_water)
+            || stream.spool.log().is_idle_space(spool_below);
         if unmarked || space || stream.log.has_unsynced() || stream.ledger.is_unsettled() {
             self.at.get_or_insert_with(|| stream.shop.clock.now() + MARK_EVERY);
         } else {

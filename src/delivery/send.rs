@@ -20,6 +20,7 @@ use super::Board;
 use super::body::{CopyMaker, Desk, MadeBody, Maker, Packer, Progress};
 use super::errors::ErrorsMaker;
 use super::ledger::{Closed, Contents, Entry, Ledger, Note, OpenIntent};
+use super::spool::SlicesMaker;
 use super::stages::{Failing, StagesMaker};
 use super::stream::Stream;
 use crate::catalog::{GzipMembers, Plan};
@@ -242,6 +243,9 @@ impl Send {
                 Box::new(StagesMaker::new(records(), &shape.processing, failing, packer)?)
             }
             Contents::Records => Box::new(CopyMaker { reader: records(), packer }),
+            Contents::Slices { slices, .. } => {
+                Box::new(SlicesMaker::new(self.stream.spool.log().clone(), slices.clone(), packer))
+            }
             Contents::Errors { output, parts, .. } => {
                 let reader = self.stream.errors.log().read(range.from, range.to);
                 Box::new(ErrorsMaker::new(reader, output, parts, packer))

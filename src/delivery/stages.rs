@@ -11,7 +11,7 @@ use hydrant_transforms::records::{Arrived, Failure, Fates, Records, Source, Span
 
 use super::body::{Maker, Packer, failed};
 use super::errors::{ErrorsLog, Set, Times, entry};
-use crate::catalog::{EntryFacts, Processing};
+use crate::catalog::{EntryFacts, Processing, Processor};
 use crate::log::{FrameView, Reader};
 
 /// Makes an object of what processors make of the records of a range.
@@ -30,7 +30,7 @@ pub(super) struct StagesMaker {
 pub(super) struct Failing {
     errors: Arc<ErrorsLog>,
     /// `None` where they were named by an earlier attempt.
-    set: Option<Set>,
+    pub(super) set: Option<Set>,
 }
 
 impl StagesMaker {
@@ -44,7 +44,11 @@ impl StagesMaker {
         failing: Failing,
         packer: Packer,
     ) -> Result<Self, String> {
-        let stages = processing.open()?;
+        let local = |processor| match processor {
+            Processor::Local(local) => Ok(local),
+            Processor::Remote(_) => Err("a function elsewhere is asked before an object is made, not while".to_owned()),
+        };
+        let stages = processing.open()?.into_iter().map(local).collect::<Result<_, _>>()?;
         let processing = processing.clone();
         Ok(Self { reader, stages, processing, failing, packer, ready: None, ended: false })
     }
@@ -55,7 +59,6 @@ impl StagesMaker {
             self.ended = true;
             return Ok(());
         };
-        let first = view.first;
         let arrived = arrived(&view);
         let mut records = Records::of(&arrived, Arc::clone(&self.processing.wanted));
         let mut fates = Fates::default();
@@ -63,7 +66,7 @@ impl StagesMaker {
             let found = fates.failures.len();
             records = stage.apply(records, &arrived, &mut fates);
             for failure in fates.failures.iter().skip(found) {
-                self.failing.add(&self.processing.entries, failure, &records, &arrived, first)?;
+                self.failing.add(&self.processing.entries, failure, &records, &arrived)?;
             }
         }
         self.ready = Some(records).filter(|records| !records.is_empty());
@@ -105,14 +108,13 @@ impl Failing {
         Self { errors: Arc::clone(errors), set: (!has_named).then(|| errors.begin()) }
     }
 
-    /// Adds the entry of one failure among `arrived`, whose first record has the offset `first`.
-    fn add(
+    /// Adds the entry of one failure among `arrived`.
+    pub(super) fn add(
         &mut self,
         facts: &EntryFacts,
         failure: &Failure,
         records: &Records,
         arrived: &Arrived,
-        first: Offset,
     ) -> Result<(), BodyError> {
         let Some(set) = &mut self.set else { return Ok(()) };
         let source = arrived.sources.get(usize::try_from(failure.origin.source).unwrap_or(usize::MAX));
@@ -120,19 +122,46 @@ impl Failing {
         let raw = failure.raw.as_deref().unwrap_or_else(|| records.raw(arrived, failure.origin));
         let times = Times { arrival_ms, ended_ms: self.errors.now_ms() };
         let entry = entry(facts, failure, raw, times);
-        let offset = source.map_or(first, |source| source.identity.offset);
+        let offset = source.map_or(Offset(0), |source| source.identity.offset);
         set.add(failure.output.name(), &entry, offset, arrival_ms).map_err(failed)
     }
 }
 
 /// The records of a frame.
 fn arrived(view: &FrameView<'_>) -> Arrived {
-    let mut start = 0;
-    let sources = view.lengths().zip(view.first.0..).map(|(length, offset)| {
-        let span = Span { start, end: start.saturating_add(length) };
-        start = span.end;
-        let identity = RecordIdentity { birth: view.birth, offset: Offset(offset), sub_index: 0 };
-        Source { span, arrival_ms: view.arrival_ms, identity }
-    });
-    Arrived { sources: sources.collect(), bytes: Arc::new(view.body.to_vec()) }
+    let mut frames = Gathering::default();
+    frames.add(view);
+    frames.done()
+}
+
+/// Frames, gathered into one stretch of records.
+#[derive(Default)]
+pub(super) struct Gathering {
+    bytes: Vec<u8>,
+    sources: Vec<Source>,
+}
+
+impl Gathering {
+    pub(super) fn add(&mut self, view: &FrameView<'_>) {
+        let mut start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(view.body);
+        self.sources.extend(view.lengths().zip(view.first.0..).map(|(length, offset)| {
+            let span = Span { start, end: start.saturating_add(length) };
+            start = span.end;
+            let identity = RecordIdentity { birth: view.birth, offset: Offset(offset), sub_index: 0 };
+            Source { span, arrival_ms: view.arrival_ms, identity }
+        }));
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    pub(super) fn done(self) -> Arrived {
+        Arrived { bytes: Arc::new(self.bytes), sources: self.sources }
+    }
 }

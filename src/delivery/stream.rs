@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hydrant_model::{Cursor, Offset};
+use hydrant_model::{Cursor, Hints, Offset};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::cut::Terms;
 use super::errors::ErrorsLog;
-use super::ledger::{Ledger, VersionStart};
+use super::ledger::{Ledger, State, VersionStart};
 use super::level::Level;
+use super::spool::Spool;
 use super::{Board, Destinations, Shop};
-use crate::catalog::Plan;
+use crate::catalog::{Kept, Plan};
 use crate::log::Log;
 
 /// What delivering one stream needs, shared by its road, its sends and whoever looks at it.
@@ -27,6 +28,8 @@ pub struct Stream {
     pub ledger: Arc<Ledger>,
     /// Entries about records that no stage takes.
     pub errors: Arc<ErrorsLog>,
+    /// Processed records, until they leave.
+    pub spool: Arc<Spool>,
     /// Where status is shown.
     pub boards: PerCursor<Board>,
     /// Makes sinks.
@@ -204,6 +207,18 @@ impl Stream {
         self.wish.get() >= Wish::Stop
     }
 
+    /// Whatever became of a record below: it is where it was to go.
+    pub(super) fn delivered_to(&self) -> Offset {
+        let delivered_to = self.ledger.with(State::delivered_to);
+        self.spool.source().map_or(delivered_to, |source| source.min(delivered_to))
+    }
+
+    /// The shape of records that arrived at `offset`.
+    pub(super) fn shape_at(&self, offset: Offset) -> Arc<Plan> {
+        let version = self.ledger.with(|state| state.version_at(offset)).unwrap_or(0);
+        self.plan(version).unwrap_or_else(|| self.current())
+    }
+
     /// Says that something happened.
     pub(super) fn stir(&self) {
         self.stirred.set(self.stirred.get() + 1);
@@ -236,9 +251,20 @@ impl Stream {
             let (account, records) = (self.log.account(), self.log.disk_bytes());
             account.budget().saturating_sub(account.used().saturating_sub(records)) / 2
         });
-        Terms { hints: plans.current.objects(cursor).hints, boundary, most_disk }
+        let mut hints = plans.current.objects(cursor).hints;
+        let version = starts.iter().rev().find(|start| start.from <= from).map(|start| start.version);
+        let plan = version.and_then(|version| plans.by_version.get(&version));
+        if cursor == Cursor::Main && plan.is_some_and(|plan| plan.processing.kept == Kept::ByPartition) {
+            // What is cut here is not an object but a stretch to be grouped: often enough that partitions keep to their own hints.
+            hints = Hints { size_bytes: STRETCH_BYTES, interval: (hints.interval / 16).min(STRETCH_INTERVAL) };
+        }
+        Terms { hints, boundary, most_disk }
     }
 }
+
+/// A stretch of a partitioned stream at most.
+const STRETCH_BYTES: u64 = 8 << 20;
+const STRETCH_INTERVAL: Duration = Duration::from_secs(20);
 
 impl Aged {
     pub(super) fn now(&self, now: Instant) -> Duration {

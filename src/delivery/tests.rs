@@ -194,7 +194,12 @@ impl Ground {
             LogSettings { dir: self.root.join("records"), stream, used_as: Use::Records, rolling: Rolling::ByItself };
         let (log, _) = Log::open(self.workshop.clone(), settings, Arc::clone(&self.account), synced, floor)
             .map_err(|error| error.to_string())?;
-        let failed_to = ledger.with(|state| state.failed_to);
+        let (failed_to, spool_end) = ledger.with(|state| (state.failed_to, state.spool.end()));
+        let settings =
+            LogSettings { dir: self.root.join("spool"), stream, used_as: Use::Spool, rolling: Rolling::ByItself };
+        let floor = crate::log::Position { offset: spool_end, bytes: 0 };
+        let (spool, _) = Log::open(self.workshop.clone(), settings, Arc::clone(&self.account), spool_end, floor)
+            .map_err(|error| error.to_string())?;
         let settings =
             LogSettings { dir: self.root.join("errors"), stream, used_as: Use::Errors, rolling: Rolling::ByItself };
         let floor = crate::log::Position { offset: failed_to, bytes: 0 };
@@ -207,6 +212,7 @@ impl Ground {
             name: "s".into(),
             log: log.clone(),
             errors,
+            spool,
             ledger: Arc::new(ledger),
             current,
             earlier,

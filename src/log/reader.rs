@@ -60,6 +60,11 @@ impl Log {
         Reader { frames: Frames::new(self.clone(), from, READ_BYTES), to }
     }
 
+    /// Reads `[from, to)` as [`Log::read`] does, with little read ahead: for a few records among many others.
+    pub fn read_closely(&self, from: Offset, to: Offset) -> Reader {
+        Reader { frames: Frames::new(self.clone(), from, CLOSE_BYTES), to }
+    }
+
     /// Walks frame headers from `from` on, without touching bodies.
     pub fn walk(&self, from: Offset) -> Walker {
         Walker { frames: Frames::new(self.clone(), from, WALK_BYTES) }
@@ -421,5 +426,6 @@ fn size(bytes: u64) -> usize {
 }
 
 const READ_BYTES: usize = 512 << 10;
+const CLOSE_BYTES: usize = 16 << 10;
 const WALK_BYTES: usize = 16 << 10;
 const SEARCH_BYTES: usize = 256 << 10;

@@ -129,6 +129,7 @@ impl Service {
     pub(super) async fn gone(&self, running: &Arc<Running>) {
         let _changing = self.inner.changing.lock().await;
         running.handle.stream.errors.log().close();
+        running.handle.stream.spool.log().close();
         running.handle.stream.ledger.log().close();
         let (store, id) = (self.inner.store.clone(), running.id);
         if let Err(error) = blocking(move || store.remove(id)).await {

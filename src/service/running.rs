@@ -71,7 +71,8 @@ impl Service {
         let inner = Arc::clone(&self.inner);
         let opening = described.clone();
         let opened = tokio::task::spawn_blocking(move || inner.open_logs(&opening)).await;
-        let Logs { log, errors, ledger, account } = opened.map_err(|error| Self::ended(&described, &error))??;
+        let Logs { log, errors, spool, ledger, account } =
+            opened.map_err(|error| Self::ended(&described, &error))??;
         let plans = self.plans(&described, &ledger)?;
         let Plans { current, earlier } = plans;
         account.set_budget(current.disk_budget.unwrap_or(self.inner.settings.disk_budget));
@@ -84,6 +85,7 @@ impl Service {
             name: name.clone(),
             log: log.clone(),
             errors,
+            spool,
             ledger: Arc::new(ledger),
             current,
             earlier,
@@ -181,14 +183,15 @@ impl Inner {
             Log::open(self.workshop.clone(), settings, Arc::clone(&account), synced_through, floor)
                 .map_err(|error| refused(error.to_string()))
         };
-        let (synced_through, floor, failed_to) =
-            ledger.with(|state| (state.synced_through, state.floor(), state.failed_to));
+        let (synced_through, floor, failed_to, spool_end) =
+            ledger.with(|state| (state.synced_through, state.floor(), state.failed_to, state.spool.end()));
         let (log, recovered) = open("records", Use::Records, synced_through, floor)?;
         let (errors, _) = open("errors", Use::Errors, failed_to, Position { offset: failed_to, bytes: 0 })?;
         if recovered.torn_bytes > 0 {
             tracing::info!(stream = %described.definition.name, bytes = recovered.torn_bytes, "a torn tail was never acknowledged");
         }
-        Ok(Logs { log, errors, ledger, account })
+        let (spool, _) = open("spool", Use::Spool, spool_end, Position { offset: spool_end, bytes: 0 })?;
+        Ok(Logs { log, errors, spool, ledger, account })
     }
 }
 
@@ -196,6 +199,7 @@ impl Inner {
 struct Logs {
     log: Log,
     errors: Log,
+    spool: Log,
     ledger: Ledger,
     account: Arc<Account>,
 }

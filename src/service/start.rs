@@ -214,6 +214,7 @@ impl Service {
         }
         for stream in &running {
             stream.handle.stream.errors.log().close();
+            stream.handle.stream.spool.log().close();
             stream.handle.stream.ledger.log().close();
         }
         let committers = Arc::clone(&self.inner.committers);

@@ -112,7 +112,16 @@ impl Running {
             None if synced.offset > cut_to => Some(self.handle.stream.uncut_age(cursor).unwrap_or_default()),
             None => None,
         };
-        Waiting { records: synced.offset.0.saturating_sub(read_from.0), bytes: open_bytes + uncut, oldest }
+        let mut waiting =
+            Waiting { records: synced.offset.0.saturating_sub(read_from.0), bytes: open_bytes + uncut, oldest };
+        if cursor == Cursor::Main {
+            let stream = &self.handle.stream;
+            let (records, bytes, oldest) = stream.spool.waiting(stream.shop.clock.now());
+            waiting.records += records;
+            waiting.bytes += bytes;
+            waiting.oldest = waiting.oldest.max(oldest);
+        }
+        waiting
     }
 
     fn waiting_failures(&self, state: &State) -> Waiting {
@@ -132,7 +141,7 @@ impl Running {
 
     fn quarantined_bytes(&self) -> u64 {
         let stream = &self.handle.stream;
-        let logs = [&self.log, stream.errors.log(), stream.ledger.log()];
+        let logs = [&self.log, stream.errors.log(), stream.spool.log(), stream.ledger.log()];
         logs.into_iter().map(crate::log::Log::quarantined_bytes).sum()
     }
 }

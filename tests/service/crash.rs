@@ -166,7 +166,8 @@ async fn killed_at_each_named_phase_nothing_is_lost_and_nothing_doubled() {
     let load = Load::new();
     let mut kills = BTreeMap::new();
     for round in [1, 2, 9] {
-        for phase in Phase::ALL {
+        // The streams here have no processors, so nothing is ever processed.
+        for phase in Phase::ALL.into_iter().filter(|phase| *phase != Phase::Processed) {
             let times = round.min(most_times(phase));
             let setup = site.setup.clone().env("HYDRANT_CRASH_AT", &format!("{}:{times}", phase.name()));
             load.flood(phase == Phase::PoolTaken);

@@ -37,11 +37,13 @@ pub(in crate::delivery) async fn walk_errors(stream: &Arc<Stream>) -> Result<(),
                 stream.settle(sent).await?;
             },
             () = stream.wish.until(|now| now > wish) => {}
-            due = stream.next_failures(&window, &mut waiting), if wish < Wish::Stop => if let Some((place, output)) = due
-                && let Some(open) = stream.promise_failures(&mut waiting, &output).await?
-            {
-                sends.push(Send::first(stream, &window, place, open).run());
-            },
+            due = stream.next_failures(&window, &mut waiting), if wish < Wish::Stop => {
+                // Nothing happened here that others should look at.
+                let Some((place, output)) = due else { continue };
+                if let Some(open) = stream.promise_failures(&mut waiting, &output).await? {
+                    sends.push(Send::first(stream, &window, place, open).run());
+                }
+            }
         }
         stream.stir();
     }

@@ -7,6 +7,8 @@
 //! | `note` | what a sink must know of its attempt after a crash |
 //! | `commit` | the destination has the intent's object |
 //! | `failed` | records that no stage takes are synced in the errors log, under these sets: from now on they count |
+//! | `processed` | what processors made of a stretch of records is synced in the spool, and what they did not take in the errors log |
+//! | `trimmed` | nothing of the spool below an offset is needed |
 //! | `skipped` | nothing below an offset is left to be put into an intent: a gap, or records that were set aside |
 //! | `version` | a configuration version is in force from an offset on |
 //! | `paused` | delivery is held, or released |
@@ -17,6 +19,7 @@ use hydrant_model::{Cursor, Intent, IntentId, Offset, OffsetRange};
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::spooled::{Processed, SliceAt};
 use crate::delivery::errors::Part;
 
 /// One entry.
@@ -72,6 +75,20 @@ pub enum Entry {
         failures: Vec<Failures>,
     },
     /// See the module's table.
+    Processed {
+        /// What was processed, and where it lies.
+        #[serde(flatten)]
+        stretch: Processed,
+        /// What no stage took of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failures: Vec<Failures>,
+    },
+    /// See the module's table.
+    Trimmed {
+        /// Nothing of the spool below is needed.
+        spool_below: Offset,
+    },
+    /// See the module's table.
     Version(VersionStart),
     /// See the module's table.
     Paused {
@@ -120,13 +137,20 @@ pub enum Contents {
         /// No record that they are about lies below this offset of the records' log.
         source: Offset,
     },
+    /// Slices of one partition; the intent's range is one of the spool.
+    Slices {
+        /// Which, in the order in which they were written.
+        slices: Vec<SliceAt>,
+        /// No record that they were made of lies below this offset of the records' log.
+        source: Offset,
+    },
 }
 
 impl Contents {
     /// The parts of the errors log in it.
     pub fn parts(&self) -> &[Part] {
         match self {
-            Self::Records => &[],
+            Self::Records | Self::Slices { .. } => &[],
             Self::Errors { parts, .. } => parts,
         }
     }

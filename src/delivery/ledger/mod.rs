@@ -5,6 +5,7 @@
 //! not be written reaches the disk in the snapshot that the next segment begins with, before anything that rests on it is done.
 
 mod entry;
+mod spooled;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::log::{
 };
 
 pub use entry::{Contents, Entry, Failures, Note, OpenIntent, VersionStart};
+pub use spooled::{Processed, SliceAt, Spooled};
 pub use state::{Delivered, Progress, State};
 
 /// One stream's ledger; shared by its road and the attempts under way.
@@ -156,7 +158,8 @@ impl Ledger {
     pub async fn oldest_version(&self) -> Result<u64, Closed> {
         let needed = self.with(|state| {
             let starts = state.versions.iter().map(|start| start.version);
-            starts.chain(state.open.values().map(|open| open.shape)).min().unwrap_or(0)
+            let spooled = state.spool.versions.keys().copied();
+            starts.chain(spooled).chain(state.open.values().map(|open| open.shape)).min().unwrap_or(0)
         });
         self.settle().await?;
         Ok(needed)

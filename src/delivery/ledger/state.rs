@@ -6,6 +6,7 @@ use hydrant_model::{Cursor, Offset, OffsetRange};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Contents, Entry, Failures, OpenIntent, VersionStart};
+use super::spooled::Spooled;
 use crate::log::Position;
 
 /// What the entries of a ledger add up to.
@@ -26,6 +27,9 @@ pub struct State {
     /// What the error output has.
     #[serde(default)]
     pub errors: Delivered,
+    /// What lies in the spool.
+    #[serde(default, skip_serializing_if = "Spooled::is_unused")]
+    pub spool: Spooled,
     /// Intents that are not done, by number; written as a list.
     #[serde(with = "open_intents")]
     pub open: BTreeMap<u64, OpenIntent>,
@@ -126,7 +130,7 @@ impl State {
     pub fn delivered_to(&self) -> Offset {
         let sent = self.open.values().filter_map(|open| match &open.contents {
             Contents::Records => None,
-            Contents::Errors { source, .. } => Some(*source),
+            Contents::Errors { source, .. } | Contents::Slices { source, .. } => Some(*source),
         });
         let waiting = self.failures.iter().map(|failures| failures.source);
         sent.chain(waiting).chain([self.low_water()]).min().unwrap_or_default()
@@ -136,6 +140,15 @@ impl State {
     pub fn errors_low_water(&self) -> Offset {
         let sent = self.open.values().flat_map(|open| open.contents.parts()).map(|part| part.from);
         sent.chain(self.failures.iter().map(|failures| failures.part.from)).min().unwrap_or(self.failed_to)
+    }
+
+    /// No slice that an open intent carries lies below in the spool.
+    pub fn spool_sent_from(&self) -> Option<Offset> {
+        let heads = self.open.values().flat_map(|open| match &open.contents {
+            Contents::Slices { slices, .. } => slices.as_slice(),
+            Contents::Records | Contents::Errors { .. } => &[],
+        });
+        heads.map(|slice| slice.head).min()
     }
 
     /// Offsets of the records' log below this have been named by some entry and must not be given again.
@@ -170,10 +183,17 @@ impl State {
                 if let Some(open) = intent.and_then(|intent| self.open.get_mut(&intent.0)) {
                     open.failed = true;
                 }
-                for failures in failures {
-                    self.failed_to = self.failed_to.max(failures.part.to);
-                    self.failures.push(failures.clone());
-                }
+                self.fail(failures);
+            }
+            Entry::Processed { stretch, failures } => {
+                self.main.decide(stretch.range, stretch.ends_at);
+                self.synced_through = self.synced_through.max(stretch.range.to);
+                self.spool.process(stretch);
+                self.fail(failures);
+            }
+            Entry::Trimmed { spool_below } => {
+                self.spool.trim(*spool_below);
+                self.forget_versions();
             }
             Entry::Skipped { cursor, from, to, ends_at } => {
                 if let Some(progress) = self.reading(*cursor) {
@@ -201,7 +221,7 @@ impl State {
                 }
                 self.synced_through = self.synced_through.max(intent.range.to);
             }
-            Contents::Errors { .. } => self.take_out(&open.contents),
+            Contents::Errors { .. } | Contents::Slices { .. } => self.take_out(&open.contents),
         }
         self.next_intent = self.next_intent.max(intent.id.0 + 1);
         self.open.insert(intent.id.0, open.clone());
@@ -218,7 +238,7 @@ impl State {
             Cursor::Errors => &mut self.errors,
             Cursor::Main | Cursor::Backup => {
                 let Some(progress) = self.reading(cursor) else { return };
-                if known.is_none() {
+                if known.is_none() && *contents == Contents::Records {
                     progress.decide(range, None);
                 }
                 &mut progress.delivered
@@ -239,9 +259,19 @@ impl State {
         }
     }
 
-    /// These parts of the errors log wait for no intent any more.
+    fn fail(&mut self, failures: &[Failures]) {
+        let to = failures.iter().map(|failures| failures.part.to).max().unwrap_or_default();
+        self.failed_to = self.failed_to.max(to);
+        self.failures.extend_from_slice(failures);
+    }
+
+    /// This part of the errors log, or of the spool, waits for no intent any more.
     fn take_out(&mut self, contents: &Contents) {
-        let Contents::Errors { output, parts, .. } = contents else { return };
+        let (output, parts) = match contents {
+            Contents::Records => return,
+            Contents::Slices { slices, .. } => return self.spool.take(slices),
+            Contents::Errors { output, parts, .. } => (output, parts),
+        };
         self.failures.retain(|failures| failures.output != *output || !parts.contains(&failures.part));
         let named = parts.iter().map(|part| part.to).max().unwrap_or_default();
         self.failed_to = self.failed_to.max(named);
@@ -250,7 +280,8 @@ impl State {
     /// Versions that only delivered records were under are history.
     fn forget_versions(&mut self) {
         let low_water = self.low_water();
-        let needed = self.open.values().map(|open| open.shape).min().unwrap_or(u64::MAX);
+        let spooled = self.spool.versions.keys().copied();
+        let needed = self.open.values().map(|open| open.shape).chain(spooled).min().unwrap_or(u64::MAX);
         while let [first, second, ..] = self.versions.as_slice()
             && second.from <= low_water
             && first.version < needed

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hydrant_model::{Expression, ObjectDestination, Sink, prefixes};
+use hydrant_model::{Expression, KeySource, ObjectDestination, Sink, prefixes};
+use hydrant_transforms::records::WantedKey;
 
 use super::ears::Ears;
 use super::promises::{self, Promises};
 use super::record::{self, Id, POISON};
 use super::sink::{Shore, Weather};
 use super::stage::Refusing;
-use crate::catalog::Plan;
+use crate::catalog::{Kept, Plan};
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
 use crate::delivery::tests::{Ground, Walking, plan};
@@ -52,6 +53,7 @@ struct Kind {
     backed_up: bool,
     /// A processor takes no poison.
     staged: bool,
+    kept: Kept,
 }
 
 /// How a process ends.
@@ -69,12 +71,15 @@ impl History {
         let clock = Clock::simulated(seed ^ 0xC10C);
         let budget = if splitmix(&mut chance) & 1 == 0 { 1 << 30 } else { 600 << 10 };
         let backed_up = splitmix(&mut chance).is_multiple_of(4);
-        let kind = Kind { backed_up, staged: splitmix(&mut chance).is_multiple_of(3) };
+        let kept = [Kept::Nowhere, Kept::Nowhere, Kept::Together, Kept::ByPartition];
+        let kept = kept[usize::try_from(splitmix(&mut chance) % 4).expect("small")];
+        let staged = kept != Kept::Nowhere || splitmix(&mut chance).is_multiple_of(3);
+        let kind = Kind { backed_up, staged, kept };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
-            shore: Arc::new(Shore::new(seed, clock.clone(), said)),
-            promises: Promises::new(backed_up),
+            shore: Arc::new(Shore::new(seed, clock.clone(), said, kept != Kept::Nowhere)),
+            promises: Promises::new(backed_up, kept != Kept::Nowhere),
             ears,
             plans: vec![plan_of(1, 0, kind, &mut chance)],
             kind,
@@ -438,8 +443,24 @@ fn plan_of(version: u64, shape: u64, kind: Kind, chance: &mut u64) -> Arc<Plan> 
     plan.backup = kind.backed_up.then_some(backup);
     if kind.staged {
         plan.processing.stages = vec![Arc::new(Refusing)];
+        plan.processing.kept = kind.kept;
+    }
+    if kind.kept == Kept::ByPartition {
+        plan.objects.prefix = partitioned(shape);
+        plan.processing.wanted = Arc::new([WantedKey { source: KeySource::Query, name: "k".into() }]);
     }
     Arc::new(plan)
+}
+
+/// Parsed once, as the others are.
+fn partitioned(shape: u64) -> Expression {
+    static PREFIXES: OnceLock<Vec<Expression>> = OnceLock::new();
+    let prefixes = PREFIXES.get_or_init(|| {
+        let prefix = |shape| format!("{shape}/!{{partitionKeyFromQuery:k}}/");
+        let parsed = |shape| prefixes(Some(&prefix(shape)), Some("errors/!{firehose:error-output-type}/"), true);
+        (0..64).map(|shape| parsed(shape).expect("valid prefixes").prefix).collect()
+    });
+    prefixes[usize::try_from(shape).expect("small")].clone()
 }
 
 fn backup_prefix() -> Expression {
@@ -454,9 +475,14 @@ async fn within<T>(seconds: u64, work: impl Future<Output = T>) -> Option<T> {
 }
 
 fn is_of_disk(error: &str) -> bool {
-    ["a write to the log failed", "the ledger cannot be written", "the log cannot be read"]
-        .iter()
-        .any(|known| error.contains(known))
+    [
+        "a write to the log failed",
+        "the ledger cannot be written",
+        "the log cannot be read",
+        "records could not be processed",
+    ]
+    .iter()
+    .any(|known| error.contains(known))
 }
 
 /// Of what was never acknowledged, a later page may survive an earlier one.

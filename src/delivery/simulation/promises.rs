@@ -7,13 +7,15 @@ use tokio::sync::oneshot::Receiver;
 
 use super::record::{self, Id};
 use super::sink::{Book, Shore};
-use crate::delivery::ledger::Contents;
+use crate::delivery::ledger::{Contents, State};
 use crate::delivery::tests::Walking;
 use crate::log::{AppendError, Appended};
 
 /// What producers and the stream's owner were told.
 #[derive(Default)]
 pub(super) struct Promises {
+    /// Whether records wait in the spool when they are read.
+    spooled: bool,
     /// Whether source records are backed up.
     pub(super) backed_up: bool,
     /// The shape asked for last, and the one known to be in force.
@@ -47,8 +49,8 @@ struct Waiting {
 }
 
 impl Promises {
-    pub(super) fn new(backed_up: bool) -> Self {
-        Self { backed_up, ..Self::default() }
+    pub(super) fn new(backed_up: bool, spooled: bool) -> Self {
+        Self { spooled, backed_up, ..Self::default() }
     }
 
     /// Records were submitted; without an answer they were refused at once.
@@ -100,7 +102,7 @@ impl Promises {
         let log = &walking.log;
         let open = walking.handle.stream.ledger.with(|state| state.open.clone());
         self.undelivered.retain(|_, id| !shore.state.lock().found.contains_key(id));
-        let below = |(offset, id): &(&u64, &Id)| **offset < log.first().0 && !record::is_poison(**id);
+        let below = |(offset, id): &(&u64, &Id)| **offset < log.first().0 && !self.waits_elsewhere(**id);
         if let Some((offset, id)) = self.undelivered.iter().find(below) {
             return Err(format!("the log begins at {:?} and record {id} at {offset} is not delivered", log.first()));
         }
@@ -120,6 +122,11 @@ impl Promises {
         Ok(())
     }
 
+    /// Whether a record may have left the records' log without being delivered: it lies in the spool or the errors log.
+    fn waits_elsewhere(&self, id: Id) -> bool {
+        self.spooled || record::is_poison(id)
+    }
+
     /// No acknowledged record below the mark waits.
     pub(super) fn check_low_water(&mut self, walking: &Walking, shore: &Shore) -> Result<(), String> {
         let mut state = shore.state.lock();
@@ -128,9 +135,9 @@ impl Promises {
             return Err(broken);
         }
         self.undelivered.retain(|_, id| !state.found.contains_key(id));
-        let (low_water, delivered_to) =
-            walking.handle.stream.ledger.with(|state| (state.low_water(), state.delivered_to()));
-        if let Some((offset, id)) = self.undelivered.iter().find(|(_, id)| !record::is_poison(**id))
+        let stream = &walking.handle.stream;
+        let (low_water, delivered_to) = (stream.ledger.with(State::low_water), stream.delivered_to());
+        if let Some((offset, id)) = self.undelivered.iter().find(|(_, id)| !self.waits_elsewhere(**id))
             && *offset < low_water.0
         {
             return Err(format!("record {id} at {offset} is below the low-water mark {low_water:?} and not delivered"));
@@ -189,6 +196,11 @@ pub(super) fn check_quiet(walking: &Walking) -> Result<(), String> {
     let stream = &walking.handle.stream;
     let (open, low_water) = stream.ledger.with(|state| (state.open.len(), state.low_water()));
     let errors = stream.errors.log();
+    let spool = stream.spool.log();
+    let spool_low_water = stream.ledger.with(|state| stream.spool.low_water(state));
+    if !stream.spool.is_empty() || spool.can_trim(spool_low_water) || spool.disk_bytes() > MOST_QUIET_BYTES {
+        return Err(format!("a quiet spool takes {} bytes", spool.disk_bytes()));
+    }
     let (failures, errors_low_water) = stream.ledger.with(|state| (state.failures.len(), state.errors_low_water()));
     if failures > 0 || errors.can_trim(errors_low_water) || errors.disk_bytes() > MOST_QUIET_BYTES {
         return Err(format!("{failures} sets wait and a quiet errors log takes {} bytes", errors.disk_bytes()));

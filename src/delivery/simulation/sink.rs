@@ -18,6 +18,8 @@ pub(super) struct Shore {
     seed: u64,
     clock: Clock,
     said: bool,
+    /// Intents name slices, which lie in each other's ranges.
+    spooled: bool,
 }
 
 #[derive(Default)]
@@ -100,8 +102,8 @@ const ALL: [Fate; 8] = [
 ];
 
 impl Shore {
-    pub(super) fn new(seed: u64, clock: Clock, said: bool) -> Self {
-        Self { state: Mutex::default(), seed, clock, said }
+    pub(super) fn new(seed: u64, clock: Clock, said: bool, spooled: bool) -> Self {
+        Self { state: Mutex::default(), seed, clock, said, spooled }
     }
 
     fn say(&self, what: &str) {
@@ -221,7 +223,7 @@ impl State {
     }
 
     /// What may never be different between two calls for one intent.
-    fn look_at(&mut self, intent: &Intent, notes: &dyn Notes) {
+    fn look_at(&mut self, intent: &Intent, notes: &dyn Notes, spooled: bool) {
         self.fold(intent.id.0);
         self.fold(u64::from_be_bytes(intent.seed.0[..8].try_into().expect("eight of sixteen bytes")));
         let before = self.intents.entry(intent.id.0).or_insert_with(|| intent.clone()).clone();
@@ -232,6 +234,7 @@ impl State {
         // Entries of two outputs lie in each other's ranges.
         let same = |other: &&Intent| {
             book != Book::Errors
+                && !(spooled && book == Book::Main)
                 && Book::of(&other.object.key) == book
                 && other.id != intent.id
                 && other.range.from < intent.range.to
@@ -259,7 +262,7 @@ impl Sink for Shore {
         self.arrive();
         {
             let mut state = self.state.lock();
-            state.look_at(intent, notes);
+            state.look_at(intent, notes, self.spooled);
             if !state.in_doubt.insert(intent.id.0) {
                 state.broken.push(format!("intent {} is sent again and nobody asked", intent.id.0));
             }
@@ -276,7 +279,7 @@ impl Sink for Shore {
         self.arrive();
         let (_, fate) = self.draw(intent);
         let mut state = self.state.lock();
-        state.look_at(intent, notes);
+        state.look_at(intent, notes, self.spooled);
         if matches!(fate, Some(Fate::Retry | Fate::LostAndUnknown)) {
             return Recovery::Unknown(error("not now"));
         }

@@ -1,0 +1,254 @@
+//! The main cursor of a stream whose processed records lie in the spool: passes fill it, due partitions leave it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hydrant_model::{Cursor, IntentId, OffsetRange, Seed};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::address::address_partition;
+use super::cut::{Batch, Cutter};
+use super::lane::TROUBLE_RETRY;
+use super::ledger::{Closed, Contents, Entry, OpenIntent};
+use super::spool::{self, PartitionId, Pass, Passed, Run, Urgency};
+use super::stream::Stream;
+use crate::catalog::Kept;
+use crate::failpoint::{self, Phase};
+
+/// The pass under way, one at a time, and the run that it belongs to.
+#[derive(Default)]
+pub(super) struct Passes {
+    under_way: Option<Making>,
+    run: Option<Run>,
+}
+
+type Making = Pin<Box<dyn Future<Output = Result<Passed, (Batch, String)>> + Send>>;
+
+impl Passes {
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Begins a pass over `batch`.
+    pub(super) fn begin(&mut self, stream: &Arc<Stream>, batch: Batch) {
+        let run = *self.run.insert(match self.run {
+            Some(run) if run.at == batch.range.from => run,
+            _ => Run {
+                id: hydrant_model::SetId(stream.shop.clock.bits()),
+                from: batch.range.from,
+                spool_from: stream.spool.log().synced().offset,
+                at: batch.range.from,
+            },
+        });
+        let shape = stream.shape_at(batch.range.from);
+        let pass = Pass { stream: Arc::clone(stream), batch, shape, run };
+        self.under_way = Some(Box::pin(pass.make()));
+    }
+
+    /// Waits for the pass under way.
+    pub(super) async fn next(&mut self) -> Result<Passed, (Batch, String)> {
+        match &mut self.under_way {
+            Some(pass) => pass.await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Puts into the ledger what a pass has done; after one that failed its records are cut again.
+    pub(super) fn end(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, String)>) {
+        self.under_way = None;
+        match passed {
+            Ok(passed) => {
+                if let Some(run) = &mut self.run {
+                    run.at = passed.batch.range.to;
+                }
+                stream.note_passed(passed);
+            }
+            Err((batch, reason)) => {
+                self.run = None;
+                stream.boards.main.troubled("InternalError", reason.clone(), TROUBLE_RETRY);
+                tracing::error!(stream = %stream.name, range = %batch.range, reason, "records could not be processed");
+                cutter.go_back(&batch);
+                cutter.rest(TROUBLE_RETRY);
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Reads off the spool which partitions wait.
+    pub(super) async fn find_waiting(&self) {
+        while self.spool.is_unknown() {
+            let (log, ledger) = (self.spool.log().clone(), Arc::clone(&self.ledger));
+            let found = self.shop.workers.run(move || {
+                let mut found = Vec::new();
+                spool::scan(&log, &ledger, |at, head| found.push((at, head.small()))).map(|()| found)
+            });
+            match found.await {
+                Ok(found) => {
+                    self.spool.with(spool::Table::clear);
+                    self.add_slices(found);
+                    self.spool.set_unknown(false);
+                    self.low_water.set(self.delivered_to());
+                }
+                Err(error) => {
+                    self.report_unreadable(Cursor::Main, &error);
+                    self.shop.clock.sleep(TROUBLE_RETRY).await;
+                }
+            }
+        }
+    }
+
+    fn add_slices(&self, slices: Vec<(hydrant_model::Offset, spool::Head)>) {
+        let hints = self.current().objects.hints;
+        let (now, now_ms) = (self.shop.clock.now(), self.shop.clock.wall_ms());
+        self.spool.with(|table| {
+            for (at, head) in slices {
+                let age = spool::age(now_ms, head.oldest_ms, hints.interval);
+                table.add(at, &head, age, now, hints.size_bytes);
+            }
+        });
+    }
+
+    /// What a pass has synced counts from here on.
+    fn note_passed(&self, passed: Passed) {
+        let Passed { batch, processed, failures, slices, dropped, failing } = passed;
+        let failed: u64 = failures.iter().map(|failures| failures.records).sum();
+        tracing::debug!(
+            stream = %self.name, range = %batch.range, records = batch.records, slices = slices.len(), dropped, failed,
+            "processed"
+        );
+        self.boards.main.to_error_output(&failures);
+        // The table first: nobody may take records for delivered that wait in it.
+        self.add_slices(slices);
+        self.ledger.record_soon(&Entry::Processed { stretch: processed, failures });
+        drop(failing);
+        failpoint::reach(Phase::Processed);
+        self.low_water.set(self.delivered_to());
+    }
+
+    /// Whether a batch of `cursor` goes through processors into the spool, and not into an intent.
+    pub(super) fn is_to_pass(&self, cursor: Cursor, batch: &Batch) -> bool {
+        cursor.is_main() && batch.records > 0 && self.shape_at(batch.range.from).processing.kept != Kept::Nowhere
+    }
+
+    /// Waits for a place in the window, then until a partition is due; `None` when it is time to look at the stream again.
+    pub(super) async fn next_due(&self, window: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, PartitionId)> {
+        let stirred = self.stirred.get();
+        self.released().await;
+        if self.spool.is_empty() {
+            self.stirred.until(|now| now > stirred).await;
+            return None;
+        }
+        let place = Arc::clone(window).acquire_owned().await.expect("the window is never closed");
+        let current = self.current();
+        let (flush_to, now) = (self.flush_to.get(), self.shop.clock.now());
+        let mut urgency = Urgency { hints: current.objects.hints, flush_to, pressed: self.is_spool_pressed() };
+        if current.processing.kept != Kept::ByPartition {
+            // What waits was cut by these hints before it was processed.
+            urgency.hints.interval = std::time::Duration::ZERO;
+        }
+        match self.spool.with(|table| table.due(&urgency, now)) {
+            Ok(partition) => Some((place, partition)),
+            Err(wait) => {
+                drop(place);
+                tokio::select! {
+                    biased;
+                    () = self.stirred.until(|now| now > stirred) => {}
+                    () = self.flush_to.until(|to| to > flush_to) => {}
+                    () = self.shop.clock.sleep(wait) => {}
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether the spool, or the number of partitions, is so large that the oldest leave early.
+    fn is_spool_pressed(&self) -> bool {
+        let most = self.log.account().budget() / 2;
+        self.spool.log().disk_bytes() >= most || self.spool.with(|table| table.len()) >= self.shop.settings.partitions
+    }
+
+    /// Waits until the spool has room for another stretch.
+    pub(super) async fn spool_has_room(&self) {
+        loop {
+            let stirred = self.stirred.get();
+            if !self.is_spool_pressed() {
+                return;
+            }
+            self.stirred.until(|now| now > stirred).await;
+        }
+    }
+
+    /// Decides that a partition leaves: the intent that names its slices is synced before anything of it is sent.
+    pub(super) async fn promise_partition(
+        &self,
+        partition: PartitionId,
+        cutter: &mut Cutter,
+    ) -> Result<Option<OpenIntent>, Closed> {
+        let Some(waiting) = self.spool.take(partition) else { return Ok(None) };
+        let log = self.spool.log().clone();
+        let found = self.shop.workers.run(move || spool::chain(&log, waiting.newest, waiting.slices)).await;
+        let chain = match found {
+            Ok(chain) => chain,
+            Err(error) => {
+                self.report_unreadable(Cursor::Main, &error);
+                cutter.rest(TROUBLE_RETRY);
+                self.spool.put_back(partition, waiting);
+                return Ok(None);
+            }
+        };
+        let whole = chain.len() == usize::try_from(waiting.slices).unwrap_or(usize::MAX);
+        let open = self.intend_partition(&chain, cutter);
+        if let Some(open) = &open {
+            self.ledger.record(Entry::Intent(open.clone())).await?;
+            failpoint::reach(Phase::IntentSynced);
+        }
+        self.spool.left();
+        if open.is_none() && !chain.is_empty() {
+            self.spool.put_back(partition, waiting);
+        } else if !whole {
+            // A slice is damaged, and those behind it are found only by looking for them.
+            tracing::error!(stream = %self.name, "a slice of the spool is damaged; those behind it are looked for");
+            self.spool.set_unknown(true);
+            self.find_waiting().await;
+        }
+        Ok(open)
+    }
+
+    fn intend_partition(
+        &self,
+        chain: &[(super::ledger::SliceAt, spool::Head)],
+        cutter: &mut Cutter,
+    ) -> Option<OpenIntent> {
+        let (_, newest) = chain.last()?;
+        let current = self.current();
+        let shape = self.plan(newest.version).unwrap_or_else(|| Arc::clone(&current));
+        let range = spool::hull(
+            chain.iter().map(|(at, head)| OffsetRange { from: at.head, to: at.head.plus(head.records + 1) }),
+        );
+        let batch = Batch {
+            range,
+            records: chain.iter().map(|(_, head)| head.records).sum(),
+            bytes: chain.iter().map(|(_, head)| head.bytes).sum(),
+            oldest_ms: chain.iter().map(|(_, head)| head.oldest_ms).min()?,
+            ends_at: None,
+        };
+        let id = IntentId(self.ledger.with(|state| state.next_intent));
+        let seed = Seed(self.shop.clock.bits());
+        let intent = match address_partition(&self.name, id, &batch, seed, &shape, current.version, &newest.keys) {
+            Ok(intent) => intent,
+            Err(error) => {
+                self.report_nameless(Cursor::Main, range, &error);
+                cutter.rest(TROUBLE_RETRY);
+                return None;
+            }
+        };
+        let contents = Contents::Slices {
+            slices: chain.iter().map(|(at, _)| *at).collect(),
+            source: chain.iter().map(|(_, head)| head.source).min()?,
+        };
+        let notes = self.announcement(Cursor::Main);
+        let (cursor, shape) = (Cursor::Main, shape.version);
+        Some(OpenIntent { cursor, contents, failed: false, intent, shape, ends_at: None, notes })
+    }
+}

@@ -1,0 +1,132 @@
+//! The spool: processed records, grouped by partition, until they leave.
+//!
+//! ```text
+//! records ─► pass: processors ─► group ─► slices, synced ─► ledger: processed ─┐
+//!                                                                              ▼
+//!                        sends ◄─ intent names slices ◄─ due ◄─ table of waiting partitions
+//! ```
+//!
+//! A *pass* takes a stretch of the records' log through the processors once and appends what they make, a *slice* for each
+//! partition; what they do not take goes to the errors log. Both are synced, then the ledger says so: what a crash cut short is
+//! named by nobody, and its records are processed again. From then on the records' log may be trimmed. Slices of a partition
+//! chain backwards; a waiting partition costs one entry of the table, and which slices wait is read off the spool at a start.
+
+mod group;
+mod pass;
+mod read;
+mod slice;
+mod table;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hydrant_model::{Offset, SetId};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::ledger::{Ledger, Spooled, State};
+use crate::log::Log;
+
+pub(super) use group::{hull, named};
+pub(super) use pass::{Pass, Passed, Run};
+pub(super) use read::{SlicesMaker, age, chain, scan};
+pub(super) use slice::Head;
+pub(super) use table::{Table, Urgency, Waiting};
+
+/// Which partition of which configuration version: a hash of its keys' values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::delivery) struct PartitionId(u128);
+
+/// The spool of one stream.
+pub struct Spool {
+    log: Log,
+    table: Mutex<Table>,
+    /// The partition that an intent is being made of: it is in the table no more, and in no intent yet.
+    leaving: Mutex<Option<Waiting>>,
+    /// The table does not say yet what waits: the spool must be scanned.
+    unknown: AtomicBool,
+}
+
+impl Spool {
+    /// The spool in `log`, of which the ledger says `spooled`. What waits in it is unknown until it is [scanned](scan).
+    pub fn new(log: Log, spooled: &Spooled, now: Instant) -> Arc<Self> {
+        let unknown = AtomicBool::new(!spooled.runs.is_empty());
+        Arc::new(Self { log, table: Mutex::new(Table::new(now)), leaving: Mutex::default(), unknown })
+    }
+
+    /// Whether it must be scanned.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.unknown.load(Ordering::SeqCst)
+    }
+
+    /// Has it scanned, or says that it was.
+    pub(super) fn set_unknown(&self, unknown: bool) {
+        self.unknown.store(unknown, Ordering::SeqCst);
+    }
+
+    /// The log underneath.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Looks at the table.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut Table) -> T) -> T {
+        look(&mut self.table.lock())
+    }
+
+    /// Takes a partition out of the table to make an intent of it; it counts as waiting until [`Spool::left`].
+    pub(super) fn take(&self, partition: PartitionId) -> Option<Waiting> {
+        let mut table = self.table.lock();
+        let waiting = table.take(partition)?;
+        *self.leaving.lock() = Some(waiting);
+        Some(waiting)
+    }
+
+    /// No intent was made of it: it waits again.
+    pub(super) fn put_back(&self, partition: PartitionId, waiting: Waiting) {
+        self.table.lock().put_back(partition, waiting);
+        self.left();
+    }
+
+    /// The intent is in the ledger.
+    pub(super) fn left(&self) {
+        *self.leaving.lock() = None;
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.is_unknown() && self.table.lock().len() == 0 && self.leaving.lock().is_none()
+    }
+
+    /// No record that something waiting was made of lies below this offset of the records' log.
+    pub(super) fn source(&self) -> Option<Offset> {
+        if self.is_unknown() {
+            return Some(Offset(0));
+        }
+        let (table, leaving) = (self.table.lock(), self.leaving.lock());
+        leaving.iter().map(|waiting| waiting.source).chain(table.source()).min()
+    }
+
+    /// Nothing that waits or is being sent lies below.
+    pub(super) fn low_water(&self, state: &State) -> Offset {
+        if self.is_unknown() {
+            return state.spool.below;
+        }
+        let (table, leaving) = (self.table.lock(), self.leaving.lock());
+        let waiting = leaving.iter().map(|waiting| waiting.first).chain(table.first());
+        // Where nothing waits, everything that counts has left.
+        waiting.chain(state.spool_sent_from()).chain([state.spool.end()]).min().unwrap_or_default()
+    }
+
+    /// Records, bytes and age of the oldest of what waits.
+    pub fn waiting(&self, now: Instant) -> (u64, u64, Option<std::time::Duration>) {
+        let table = self.table.lock();
+        let (records, bytes) = table.waiting();
+        (records, bytes, table.oldest_age(now))
+    }
+}
+
+/// Whether a slice that waits for an intent begins at `head` of `run`.
+fn waits(ledger: &Ledger, run: SetId, head: Offset) -> bool {
+    ledger.with(|state| state.spool.waits(run, head))
+}

@@ -1,0 +1,163 @@
+//! Grouping: processed records by the values of their partition keys, checked before anything is named after them.
+
+use std::collections::HashMap;
+
+use hydrant_model::{KeySource, Offset, OffsetRange, PartitionKeys, PrefixContext, Seed, StreamNameParts, object_key};
+use hydrant_transforms::records::{Arrived, ErrorOutput, Failure, Fates, Records, WantedKey};
+use sha2::{Digest, Sha256};
+
+use super::PartitionId;
+use crate::catalog::Plan;
+
+/// Records of one partition that are not in the spool yet.
+pub(super) struct Group {
+    pub(super) partition: PartitionId,
+    pub(super) keys: Vec<String>,
+    pub(super) lengths: Vec<u32>,
+    pub(super) body: Vec<u8>,
+    pub(super) oldest_ms: u64,
+    /// The lowest record that they were made of.
+    pub(super) source: Offset,
+}
+
+/// Records by partition.
+#[derive(Default)]
+pub(super) struct Groups {
+    list: Vec<Group>,
+    by_values: HashMap<Vec<u8>, usize>,
+    /// Partitions whose name was checked, and what is wrong with it.
+    checked: HashMap<Vec<u8>, Result<PartitionId, String>>,
+    bytes: usize,
+}
+
+impl Groups {
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes the groups out.
+    pub(super) fn take(&mut self) -> Vec<Group> {
+        self.by_values.clear();
+        self.bytes = 0;
+        if self.checked.len() > MOST_CHECKED {
+            self.checked.clear();
+        }
+        std::mem::take(&mut self.list)
+    }
+
+    /// Adds records. One that has no value for a key of the prefix, or one that cannot be part of an object's name, fails.
+    pub(super) fn add(&mut self, records: &Records, arrived: &Arrived, plan: &Plan, stream: &str, fates: &mut Fates) {
+        let wanted = records.wanted();
+        let mut values = Vec::new();
+        for (at, (record, bytes)) in records.iter().enumerate() {
+            let source = arrived.sources.get(usize::try_from(record.origin.source).unwrap_or(usize::MAX));
+            let (offset, arrival_ms) = source.map_or((Offset(0), 0), |it| (it.identity.offset, it.arrival_ms));
+            if let Err(message) = joined(records, at, wanted, &mut values) {
+                fates.failures.push(unnamed(record.origin, message));
+                continue;
+            }
+            let Some(group) = self.group(&values, records, at, plan, stream, arrival_ms) else {
+                let reason = self.checked.get(&values).and_then(|checked| checked.as_ref().err());
+                fates.failures.push(unnamed(record.origin, reason.cloned().unwrap_or_default()));
+                continue;
+            };
+            group.lengths.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            group.body.extend_from_slice(bytes);
+            group.oldest_ms = group.oldest_ms.min(arrival_ms);
+            group.source = group.source.min(offset);
+            self.bytes += bytes.len() + RECORD_BYTES;
+        }
+    }
+
+    /// The group of records with these values; `None` where no object can be named after them.
+    fn group(
+        &mut self,
+        values: &[u8],
+        records: &Records,
+        at: usize,
+        plan: &Plan,
+        stream: &str,
+        arrival_ms: u64,
+    ) -> Option<&mut Group> {
+        if let Some(index) = self.by_values.get(values) {
+            return self.list.get_mut(*index);
+        }
+        let keys: Vec<String> = records.keys(at).map(|key| key.unwrap_or_default().to_owned()).collect();
+        let checked = self.checked.entry(values.to_vec()).or_insert_with(|| {
+            check(plan, stream, records.wanted(), &keys, arrival_ms)?;
+            Ok(partition(plan.version, values))
+        });
+        let partition = *checked.as_ref().ok()?;
+        self.by_values.insert(values.to_vec(), self.list.len());
+        self.bytes += GROUP_BYTES + values.len();
+        let (lengths, body) = (Vec::new(), Vec::new());
+        self.list.push(Group { partition, keys, lengths, body, oldest_ms: u64::MAX, source: Offset(u64::MAX) });
+        self.list.last_mut()
+    }
+}
+
+/// Values of keys with their names, by where they come from: what prefixes are evaluated with.
+pub(in crate::delivery) fn named(wanted: &[WantedKey], keys: &[String]) -> [Vec<(String, String)>; 2] {
+    let of = |source| {
+        let named = wanted.iter().zip(keys).filter(move |(key, _)| key.source == source);
+        named.map(|(key, value)| (key.name.clone(), value.clone())).collect()
+    };
+    [of(KeySource::Query), of(KeySource::Lambda)]
+}
+
+/// The record's values one behind the other; no text holds the byte between them.
+fn joined(records: &Records, at: usize, wanted: &[WantedKey], values: &mut Vec<u8>) -> Result<(), String> {
+    values.clear();
+    for (value, key) in records.keys(at).zip(wanted) {
+        let Some(value) = value else {
+            return Err(format!("partition key {:?} has no value", key.name));
+        };
+        values.extend_from_slice(value.as_bytes());
+        values.push(0xFF);
+    }
+    Ok(())
+}
+
+fn partition(version: u64, values: &[u8]) -> PartitionId {
+    let hash: [u8; 32] = Sha256::new().chain_update(version.to_be_bytes()).chain_update(values).finalize().into();
+    let half = hash.first_chunk::<16>().copied().unwrap_or_default();
+    PartitionId(u128::from_be_bytes(half))
+}
+
+/// Whether an object can be named after these values.
+fn check(plan: &Plan, stream: &str, wanted: &[WantedKey], keys: &[String], arrival_ms: u64) -> Result<(), String> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let objects = &plan.objects;
+    let [from_query, from_lambda] = named(wanted, keys);
+    let context = PrefixContext {
+        oldest_ms: arrival_ms,
+        zone: &objects.time_zone,
+        seed: Seed([0; 16]),
+        error_output_type: None,
+        partition_keys: PartitionKeys { from_query: &from_query, from_lambda: &from_lambda },
+    };
+    let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
+    let name = StreamNameParts { stream, version: u64::MAX, extension };
+    object_key(objects.bucket.as_str(), &objects.prefix, &context, &name).map_err(|error| error.to_string()).map(drop)
+}
+
+fn unnamed(origin: hydrant_transforms::records::Origin, message: String) -> Failure {
+    let code = "DynamicPartitioning.MetadataExtractionFailed".into();
+    Failure { origin, output: ErrorOutput::Partitioning, code, message: message.into(), attempts: 1, raw: None }
+}
+
+/// The hull of what lies at these places.
+pub(in crate::delivery) fn hull(places: impl Iterator<Item = OffsetRange>) -> OffsetRange {
+    places.fold(OffsetRange { from: Offset(u64::MAX), to: Offset(0) }, |hull, place| OffsetRange {
+        from: hull.from.min(place.from),
+        to: hull.to.max(place.to),
+    })
+}
+
+/// What a record costs beside its bytes, and a group beside its records.
+const RECORD_BYTES: usize = 4;
+const GROUP_BYTES: usize = 256;
+const MOST_CHECKED: usize = 100_000;

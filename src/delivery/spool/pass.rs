@@ -1,0 +1,249 @@
+//! One pass: a stretch of the records' log through the processors into the spool and the errors log, each record once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hydrant_model::{Offset, OffsetRange, SetId};
+use hydrant_transforms::records::{Arrived, Fates, Records};
+
+use super::PartitionId;
+use super::group::{Group, Groups};
+use super::slice::Head;
+use crate::catalog::{Plan, Processor};
+use crate::delivery::body::failed;
+use crate::delivery::cut::Batch;
+use crate::delivery::ledger::{Failures, Processed};
+use crate::delivery::memory::Grant;
+use crate::delivery::stages::{Failing, Gathering};
+use crate::delivery::stream::Stream;
+use crate::log::{AppendError, Appended, Durability, Payload, Placement, Reader};
+
+/// Consecutive passes of one process none of which failed.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::delivery) struct Run {
+    pub(in crate::delivery) id: SetId,
+    /// The first record that it has processed.
+    pub(in crate::delivery) from: Offset,
+    /// Where its first slice lies at the lowest.
+    pub(in crate::delivery) spool_from: Offset,
+    /// Everything below is processed.
+    pub(in crate::delivery) at: Offset,
+}
+
+/// A pass that is to be made.
+pub(in crate::delivery) struct Pass {
+    pub(in crate::delivery) stream: Arc<Stream>,
+    pub(in crate::delivery) batch: Batch,
+    pub(in crate::delivery) shape: Arc<Plan>,
+    pub(in crate::delivery) run: Run,
+}
+
+/// What a pass has synced.
+pub(in crate::delivery) struct Passed {
+    pub(in crate::delivery) batch: Batch,
+    pub(in crate::delivery) processed: Processed,
+    pub(in crate::delivery) failures: Vec<Failures>,
+    pub(in crate::delivery) slices: Vec<(Offset, Head)>,
+    pub(in crate::delivery) dropped: u64,
+    /// Held until the ledger names the failures.
+    pub(in crate::delivery) failing: Failing,
+}
+
+impl Pass {
+    /// Makes the pass. Dropped or failed, it has named nothing: the records can be processed again.
+    pub(in crate::delivery) async fn make(self) -> Result<Passed, (Batch, String)> {
+        let batch = self.batch;
+        self.process().await.map_err(|reason| (batch, reason))
+    }
+
+    async fn process(self) -> Result<Passed, String> {
+        let Self { stream, batch, shape, run } = self;
+        let _grant: Grant = stream.shop.memory.take(PASS_BYTES + shape.processing.memory_bytes()).await;
+        let at_least = stream.spool.log().synced().offset;
+        let losses = stream.spool.log().losses();
+        let stages = shape.processing.open()?;
+        let reader = stream.log.read(batch.range.from, batch.range.to);
+        let failing = Failing::new(&stream.errors, false);
+        let mut work =
+            Work { reader, stages, failing, groups: Groups::default(), chunk: None, dropped: 0, shape, stream };
+        let mut slices = Slices { run: run.id, at_least, newest: HashMap::new(), written: Vec::new() };
+        loop {
+            let (back, step) = work.stream.shop.workers.run(move || work.advance()).await?;
+            work = back;
+            match step {
+                Step::Ask => work.ask().await?,
+                Step::Through if work.groups.bytes() < WRITE_BYTES => {}
+                Step::Through | Step::End => {
+                    let groups = work.groups.take();
+                    slices.write(&work.stream, &work.shape, groups).await.map_err(|error| error.to_string())?;
+                    if step == Step::End {
+                        break;
+                    }
+                }
+            }
+        }
+        let Work { stream, shape, mut failing, dropped, .. } = work;
+        stream.spool.log().sync().await.map_err(|error| error.to_string())?;
+        if stream.spool.log().losses() != losses {
+            return Err("a write to the spool was lost".to_owned());
+        }
+        let failures = match failing.set.as_mut().filter(|set| !set.is_empty()) {
+            Some(set) => set.finish().await.map_err(|error| error.to_string())?,
+            None => Vec::new(),
+        };
+        let ends = slices.written.iter().map(|(at, head)| at.plus(head.records + 1));
+        let spool = OffsetRange { from: run.spool_from, to: ends.max().unwrap_or(run.spool_from) };
+        let range = OffsetRange { from: run.from, to: batch.range.to };
+        let processed = Processed { run: run.id, range, ends_at: batch.ends_at, spool, version: shape.version };
+        Ok(Passed { batch, processed, failures, slices: slices.written, dropped, failing })
+    }
+}
+
+/// A pass under way.
+struct Work {
+    reader: Reader,
+    stages: Vec<Processor>,
+    failing: Failing,
+    groups: Groups,
+    chunk: Option<Chunk>,
+    dropped: u64,
+    shape: Arc<Plan>,
+    stream: Arc<Stream>,
+}
+
+/// Records between two processors.
+struct Chunk {
+    arrived: Arrived,
+    records: Records,
+    /// The processor that is next.
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// A processor elsewhere is next.
+    Ask,
+    /// The chunk is grouped.
+    Through,
+    /// There are no more records.
+    End,
+}
+
+impl Work {
+    /// Takes records on as far as that is done on this thread.
+    fn advance(mut self) -> Result<(Self, Step), String> {
+        let Some(mut chunk) = self.chunk.take() else {
+            let arrived = self.gather()?;
+            if arrived.sources.is_empty() {
+                return Ok((self, Step::End));
+            }
+            let records = Records::of(&arrived, Arc::clone(&self.shape.processing.wanted));
+            self.chunk = Some(Chunk { arrived, records, next: 0 });
+            return self.advance();
+        };
+        while let Some(stage) = self.stages.get_mut(chunk.next) {
+            let Processor::Local(local) = stage else {
+                self.chunk = Some(chunk);
+                return Ok((self, Step::Ask));
+            };
+            let mut fates = Fates::default();
+            chunk.records = local.apply(chunk.records, &chunk.arrived, &mut fates);
+            chunk.next += 1;
+            self.note(&fates, &chunk)?;
+        }
+        let mut fates = Fates::default();
+        self.groups.add(&chunk.records, &chunk.arrived, &self.shape, &self.stream.name, &mut fates);
+        self.note(&fates, &chunk)?;
+        Ok((self, Step::Through))
+    }
+
+    /// Has the processor that is next do its part elsewhere.
+    async fn ask(&mut self) -> Result<(), String> {
+        let Some(mut chunk) = self.chunk.take() else { return Ok(()) };
+        if let Some(Processor::Remote(remote)) = self.stages.get_mut(chunk.next) {
+            let mut fates = Fates::default();
+            chunk.records = remote.apply(chunk.records, &chunk.arrived, &mut fates).await;
+            chunk.next += 1;
+            self.note(&fates, &chunk)?;
+        }
+        self.chunk = Some(chunk);
+        Ok(())
+    }
+
+    fn note(&mut self, fates: &Fates, chunk: &Chunk) -> Result<(), String> {
+        self.dropped += fates.dropped;
+        for failure in &fates.failures {
+            let entries = &self.shape.processing.entries;
+            self.failing.add(entries, failure, &chunk.records, &chunk.arrived).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self) -> Result<Arrived, String> {
+        let mut frames = Gathering::default();
+        while frames.is_empty() || frames.bytes() < CHUNK_BYTES {
+            let Some(view) = self.reader.next().map_err(|error| failed(error).to_string())? else { break };
+            frames.add(&view);
+        }
+        Ok(frames.done())
+    }
+}
+
+/// What a pass has written to the spool.
+struct Slices {
+    run: SetId,
+    at_least: Offset,
+    /// Newest slice of each partition, of this pass.
+    newest: HashMap<PartitionId, Offset>,
+    written: Vec<(Offset, Head)>,
+}
+
+impl Slices {
+    /// Appends a slice for each group, and waits until each has its place.
+    async fn write(&mut self, stream: &Stream, shape: &Plan, groups: Vec<Group>) -> Result<(), AppendError> {
+        let mut answers = Vec::with_capacity(groups.len());
+        for group in groups {
+            let newest = self.newest.get(&group.partition).copied();
+            let previous = newest.or_else(|| stream.spool.with(|table| table.newest(group.partition)));
+            let head = Head {
+                run: self.run,
+                at_least: self.at_least,
+                previous,
+                partition: group.partition,
+                records: group.lengths.len() as u64,
+                bytes: group.body.len() as u64,
+                oldest_ms: group.oldest_ms,
+                source: group.source,
+                version: shape.version,
+                keys: group.keys,
+            };
+            let payload = payload(&head, &group.lengths, &group.body);
+            answers.push((head, stream.spool.log().submit(payload, Durability::Written, Placement::Behind)?));
+        }
+        for (head, answer) in answers {
+            let Appended { first, .. } = answer.await.unwrap_or(Err(AppendError::Closed))?;
+            self.newest.insert(head.partition, first);
+            self.written.push((first, head));
+        }
+        Ok(())
+    }
+}
+
+/// A head and its records.
+fn payload(head: &Head, lengths: &[u32], body: &[u8]) -> Payload {
+    let head = head.encode();
+    let mut all = Vec::with_capacity(lengths.len() + 1);
+    all.push(u32::try_from(head.len()).unwrap_or(u32::MAX));
+    all.extend_from_slice(lengths);
+    let mut bytes = head;
+    bytes.reserve_exact(body.len());
+    bytes.extend_from_slice(body);
+    Payload { lengths: all, body: bytes }
+}
+
+/// Records are taken through the processors this many bytes at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Groups are written when they hold this many bytes.
+const WRITE_BYTES: usize = 6 << 20;
+/// What a pass holds at most, beside what its processors do: groups, the same again as payloads, a chunk.
+const PASS_BYTES: usize = 16 << 20;

@@ -1,0 +1,139 @@
+//! The head of a slice: the first record of what is appended to the spool at once.
+//!
+//! All numbers are little-endian.
+//!
+//! | at | bytes | |
+//! |---|---|---|
+//! | 0 | 1 | format version, 1 |
+//! | 1 | 16 | run: who wrote it; 128 random bits, so that no record can pass for a head |
+//! | 17 | 8 | its own offset in the spool is not below this one |
+//! | 25 | 8 | offset of the head of the partition's slice before this one, plus one; 0 if there is none |
+//! | 33 | 16 | partition |
+//! | 49 | 8 | records |
+//! | 57 | 8 | their bytes |
+//! | 65 | 8 | arrival of the oldest, milliseconds since the Unix epoch |
+//! | 73 | 8 | no record that they were made of lies below this offset of the records' log |
+//! | 81 | 8 | configuration version |
+//! | 89 | 4 | number of partition keys |
+//! | 93 | … | of each: length in bytes (4), UTF-8 |
+
+use hydrant_model::{Offset, SetId};
+
+use super::PartitionId;
+
+/// The head of a slice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::delivery) struct Head {
+    pub(in crate::delivery) run: SetId,
+    pub(in crate::delivery) at_least: Offset,
+    pub(in crate::delivery) previous: Option<Offset>,
+    pub(in crate::delivery) partition: PartitionId,
+    pub(in crate::delivery) records: u64,
+    pub(in crate::delivery) bytes: u64,
+    pub(in crate::delivery) oldest_ms: u64,
+    pub(in crate::delivery) source: Offset,
+    pub(in crate::delivery) version: u64,
+    /// Values of the keys that the prefix has places for, in their order.
+    pub(in crate::delivery) keys: Vec<String>,
+}
+
+impl Head {
+    /// Without its keys, which the table does not need.
+    pub(in crate::delivery) fn small(self) -> Self {
+        Self { keys: Vec::new(), ..self }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FIXED_BYTES);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&self.run.0);
+        bytes.extend_from_slice(&self.at_least.0.to_le_bytes());
+        bytes.extend_from_slice(&self.previous.map_or(0, |previous| previous.0 + 1).to_le_bytes());
+        bytes.extend_from_slice(&self.partition.0.to_le_bytes());
+        for number in [self.records, self.bytes, self.oldest_ms, self.source.0, self.version] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&u32::try_from(self.keys.len()).unwrap_or(u32::MAX).to_le_bytes());
+        for key in &self.keys {
+            bytes.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
+            bytes.extend_from_slice(key.as_bytes());
+        }
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        if fields.take()? != [VERSION] {
+            return None;
+        }
+        let (run, at_least, previous) = (SetId(fields.take()?), Offset(fields.number()?), fields.number()?);
+        let partition = PartitionId(u128::from_le_bytes(fields.take()?));
+        let (records, bytes, oldest_ms) = (fields.number()?, fields.number()?, fields.number()?);
+        let (source, version) = (Offset(fields.number()?), fields.number()?);
+        let mut keys = Vec::new();
+        for _ in 0..u32::from_le_bytes(fields.take()?) {
+            let length = usize::try_from(u32::from_le_bytes(fields.take()?)).ok()?;
+            let (key, rest) = fields.0.split_at_checked(length)?;
+            fields.0 = rest;
+            keys.push(String::from_utf8(key.to_vec()).ok()?);
+        }
+        let previous = previous.checked_sub(1).map(Offset);
+        let head = Self { run, at_least, previous, partition, records, bytes, oldest_ms, source, version, keys };
+        fields.0.is_empty().then_some(head)
+    }
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+}
+
+const VERSION: u8 = 1;
+const FIXED_BYTES: usize = 93;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        Head {
+            run: SetId([3; 16]),
+            at_least: Offset(7),
+            previous: Some(Offset(0)),
+            partition: PartitionId(u128::MAX - 5),
+            records: 2,
+            bytes: 3,
+            oldest_ms: 4,
+            source: Offset(5),
+            version: 6,
+            keys: vec!["a".into(), String::new(), "ü/x".into()],
+        }
+    }
+
+    #[test]
+    fn a_head_is_read_back_as_it_was() {
+        for previous in [None, Some(Offset(0)), Some(Offset(9))] {
+            let head = Head { previous, ..head() };
+            assert_eq!(Head::decode(&head.encode()), Some(head));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_or_too_long_is_none() {
+        let mut bytes = head().encode();
+        for length in 0..bytes.len() {
+            assert_eq!(Head::decode(&bytes[..length]), None, "{length}");
+        }
+        bytes.push(0);
+        assert_eq!(Head::decode(&bytes), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! Which partitions wait: one entry of fixed size each, whatever waits in them.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use hydrant_model::{Hints, Offset};
+use tokio::time::Instant;
+
+use super::PartitionId;
+use super::slice::Head;
+
+/// A partition that waits for an intent: its slices are a chain that begins with the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::delivery) struct Waiting {
+    /// Head of the newest slice.
+    pub(in crate::delivery) newest: Offset,
+    /// No slice of it lies below.
+    pub(in crate::delivery) first: Offset,
+    /// Slices in the chain.
+    pub(in crate::delivery) slices: u32,
+    pub(in crate::delivery) records: u64,
+    pub(in crate::delivery) bytes: u64,
+    pub(in crate::delivery) oldest_ms: u64,
+    /// No record that it was made of lies below this offset of the records' log.
+    pub(in crate::delivery) source: Offset,
+    /// Since when it waits, on the table's own clock.
+    since: Duration,
+}
+
+/// The waiting partitions of one stream.
+pub(in crate::delivery) struct Table {
+    began: Instant,
+    partitions: HashMap<PartitionId, Waiting>,
+    /// By the oldest record, which is by age.
+    ages: BTreeSet<(Offset, PartitionId)>,
+    /// Those that have reached the size that was in force when they did.
+    large: VecDeque<PartitionId>,
+    records: u64,
+    bytes: u64,
+}
+
+/// What makes partitions due, beside their size.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::delivery) struct Urgency {
+    pub(in crate::delivery) hints: Hints,
+    /// Whatever was made of a record below leaves now.
+    pub(in crate::delivery) flush_to: Offset,
+    /// The oldest leaves now, to make room.
+    pub(in crate::delivery) pressed: bool,
+}
+
+impl Table {
+    pub(in crate::delivery) fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            partitions: HashMap::new(),
+            ages: BTreeSet::new(),
+            large: VecDeque::new(),
+            records: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Adds a slice whose head lies at `at`, and which was `age` old at `now`.
+    pub(in crate::delivery) fn add(&mut self, at: Offset, head: &Head, age: Duration, now: Instant, size_bytes: u64) {
+        let since = (now - self.began).saturating_sub(age);
+        let waiting = self.partitions.entry(head.partition).or_insert_with(|| {
+            self.ages.insert((head.source, head.partition));
+            Waiting {
+                newest: at,
+                first: head.at_least,
+                slices: 0,
+                records: 0,
+                bytes: 0,
+                oldest_ms: head.oldest_ms,
+                source: head.source,
+                since,
+            }
+        });
+        let before = waiting.bytes;
+        waiting.newest = at;
+        waiting.slices += 1;
+        waiting.records += head.records;
+        waiting.bytes += head.bytes;
+        waiting.oldest_ms = waiting.oldest_ms.min(head.oldest_ms);
+        if before < size_bytes && waiting.bytes >= size_bytes {
+            self.large.push_back(head.partition);
+        }
+        self.records += head.records;
+        self.bytes += head.bytes;
+    }
+
+    /// Head of the newest slice of a partition that waits.
+    pub(in crate::delivery) fn newest(&self, partition: PartitionId) -> Option<Offset> {
+        self.partitions.get(&partition).map(|waiting| waiting.newest)
+    }
+
+    /// A partition that is due, or how long until one is; for ever if none waits.
+    pub(in crate::delivery) fn due(&mut self, urgency: &Urgency, now: Instant) -> Result<PartitionId, Duration> {
+        while let Some(partition) = self.large.front().copied() {
+            if self.partitions.get(&partition).is_some_and(|waiting| waiting.bytes >= urgency.hints.size_bytes) {
+                return Ok(partition);
+            }
+            // It has left, or the size in force is another one now.
+            self.large.pop_front();
+        }
+        let Some((source, partition)) = self.ages.first().copied() else { return Err(Duration::MAX) };
+        let waiting = self.partitions.get(&partition);
+        let age = waiting.map_or(Duration::MAX, |waiting| (now - self.began).saturating_sub(waiting.since));
+        if urgency.pressed || source < urgency.flush_to || age >= urgency.hints.interval {
+            return Ok(partition);
+        }
+        Err(urgency.hints.interval.saturating_sub(age))
+    }
+
+    /// Takes a partition out: whoever does makes an intent of it.
+    pub(in crate::delivery) fn take(&mut self, partition: PartitionId) -> Option<Waiting> {
+        let waiting = self.partitions.remove(&partition)?;
+        self.ages.remove(&(waiting.source, partition));
+        self.records -= waiting.records;
+        self.bytes -= waiting.bytes;
+        Some(waiting)
+    }
+
+    /// Takes one back in that was taken out; whatever was added meanwhile is chained to it.
+    pub(in crate::delivery) fn put_back(&mut self, partition: PartitionId, earlier: Waiting) {
+        let later = self.take(partition);
+        let waiting = later.map_or(earlier, |later| Waiting {
+            newest: later.newest,
+            slices: earlier.slices + later.slices,
+            records: earlier.records + later.records,
+            bytes: earlier.bytes + later.bytes,
+            oldest_ms: earlier.oldest_ms.min(later.oldest_ms),
+            ..earlier
+        });
+        self.records += waiting.records;
+        self.bytes += waiting.bytes;
+        self.ages.insert((waiting.source, partition));
+        self.partitions.insert(partition, waiting);
+    }
+
+    /// Forgets everything.
+    pub(in crate::delivery) fn clear(&mut self) {
+        *self = Self::new(self.began);
+    }
+
+    /// How many partitions wait.
+    pub(in crate::delivery) fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Records and bytes that wait.
+    pub(in crate::delivery) fn waiting(&self) -> (u64, u64) {
+        (self.records, self.bytes)
+    }
+
+    /// How long the oldest has waited.
+    pub(in crate::delivery) fn oldest_age(&self, now: Instant) -> Option<Duration> {
+        let (_, partition) = self.ages.first()?;
+        self.partitions.get(partition).map(|waiting| (now - self.began).saturating_sub(waiting.since))
+    }
+
+    /// No record that something waiting was made of lies below this offset of the records' log.
+    pub(in crate::delivery) fn source(&self) -> Option<Offset> {
+        self.ages.first().map(|(source, _)| *source)
+    }
+
+    /// No waiting slice lies below: partitions that have waited longer began further down in the spool.
+    pub(in crate::delivery) fn first(&self) -> Option<Offset> {
+        let (_, partition) = self.ages.first()?;
+        self.partitions.get(partition).map(|waiting| waiting.first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hydrant_model::SetId;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    fn head(partition: u128, bytes: u64, source: u64) -> Head {
+        Head {
+            run: SetId([0; 16]),
+            at_least: Offset(source),
+            previous: None,
+            partition: PartitionId(partition),
+            records: 1,
+            bytes,
+            oldest_ms: 0,
+            source: Offset(source),
+            version: 1,
+            keys: Vec::new(),
+        }
+    }
+
+    fn urgency(size_bytes: u64, seconds: u64) -> Urgency {
+        let hints = Hints { size_bytes, interval: Duration::from_secs(seconds) };
+        Urgency { hints, flush_to: Offset(0), pressed: false }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn size_and_age_are_each_partition_s_own() {
+        let start = Clock::simulated(1).now();
+        let mut table = Table::new(start);
+        table.add(Offset(0), &head(1, 60, 0), Duration::ZERO, start, 100);
+        table.add(Offset(2), &head(2, 60, 0), Duration::ZERO, start, 100);
+        assert_eq!(table.due(&urgency(100, 60), start), Err(Duration::from_mins(1)));
+        table.add(Offset(4), &head(2, 60, 9), Duration::ZERO, start, 100);
+        assert_eq!(table.due(&urgency(100, 60), start), Ok(PartitionId(2)));
+        let taken = table.take(PartitionId(2)).expect("it waits");
+        assert_eq!((taken.newest, taken.slices, taken.bytes, taken.first), (Offset(4), 2, 120, Offset(0)));
+        assert_eq!(table.due(&urgency(100, 60), start), Err(Duration::from_mins(1)));
+        let later = start + Duration::from_mins(1);
+        assert_eq!(table.due(&urgency(100, 60), later), Ok(PartitionId(1)));
+        assert_eq!((table.first(), table.source()), (Some(Offset(0)), Some(Offset(0))));
+        table.take(PartitionId(1));
+        assert_eq!((table.len(), table.waiting(), table.first()), (0, (0, 0), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_and_a_full_disk_take_the_oldest_first() {
+        let start = Clock::simulated(1).now();
+        let mut table = Table::new(start);
+        table.add(Offset(0), &head(7, 1, 50), Duration::from_secs(9), start, 100);
+        table.add(Offset(2), &head(8, 1, 60), Duration::from_secs(4), start, 100);
+        let flushed = Urgency { flush_to: Offset(51), ..urgency(100, 60) };
+        assert_eq!(table.due(&flushed, start), Ok(PartitionId(7)));
+        table.take(PartitionId(7));
+        assert_eq!(table.due(&flushed, start), Err(Duration::from_secs(56)));
+        assert_eq!(table.due(&Urgency { pressed: true, ..flushed }, start), Ok(PartitionId(8)));
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<(PartitionId, Waiting)>() + size_of::<(Offset, PartitionId)>() <= 128);
+    }
+}
