@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`CODECS`] | every way to pack an object ([`compression`]) | `tests/conformance.rs` |
 //!
-//! [`records`] has the words that processors share.
+//! [`records`] has the words that processors share; [`verdicts`] what a function of the user's says of them.
 //!
 //! A new codec is a file in `compression/`, a line in [`CODECS`] and an arm in [`codec`]; the conformance suite finds it
 //! there.
@@ -14,6 +14,7 @@
 
 pub mod compression;
 pub mod records;
+pub mod verdicts;
 
 use hydrant_model::Compression;
 
