@@ -4,6 +4,7 @@ mod hostile;
 mod language;
 mod loading;
 mod ordinary;
+mod prebuilt;
 mod trials;
 
 use std::sync::Arc;
