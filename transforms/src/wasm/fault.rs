@@ -32,7 +32,7 @@ impl Fault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Start(_) | Self::Trap(_) | Self::Memory { .. } | Self::Room(_) => FUNCTION_ERROR,
-            Self::Deadline(_) => "Lambda.FunctionTimedOut",
+            Self::Deadline(_) => TIMED_OUT,
             Self::Answer(_) => "Lambda.JsonProcessingException",
         }
     }
@@ -65,3 +65,5 @@ impl Fault {
         !matches!(self, Self::Start(_) | Self::Answer(_))
     }
 }
+
+pub(super) const TIMED_OUT: &str = "Lambda.FunctionTimedOut";

@@ -5,7 +5,7 @@
 
 use super::abi::Input;
 use super::attempts::{Attempts, Take};
-use super::fault::Fault;
+use super::fault::{Fault, TIMED_OUT};
 use super::limits::Start;
 use super::module::Module;
 use super::pool::Pool;
@@ -77,7 +77,8 @@ impl Way {
     }
 }
 
-/// Runs `module` over `records`, which arrived at `arrival_ms`, in calls of at most `batch_bytes`; then again in other ways.
+/// Runs `module` over `records`, which arrived at `arrival_ms`, in calls of at most `batch_bytes`; then again in other ways,
+/// but for the records that took the module past its deadline.
 pub fn trial<R: AsRef<[u8]>>(
     module: &Module,
     start: &Start,
@@ -86,20 +87,22 @@ pub fn trial<R: AsRef<[u8]>>(
     batch_bytes: usize,
 ) -> Trial {
     let inputs: Vec<_> = records.iter().map(|data| Input { arrival_ms, data: data.as_ref() }).collect();
-    let calls = calls(&inputs, batch_bytes);
     let pool = || Pool::new(module.clone(), start.clone());
     let used = pool();
-    let fates = ask(&used, &calls);
+    let fates = ask(&used, &calls(&inputs, batch_bytes));
+    let in_time: Vec<_> = (0..inputs.len()).filter(|at| !fates.get(*at).is_some_and(Fate::is_late)).collect();
+    let inputs: Vec<_> = in_time.iter().filter_map(|at| inputs.get(*at).copied()).collect();
     let mut trial = Trial { fates, differences: Vec::new() };
-    trial.hold_against(Way::Again, 0, ask(&used, &calls));
-    trial.hold_against(Way::Singly, 0, ask(&pool(), &inputs.chunks(1).collect::<Vec<_>>()));
+    trial.hold_against(Way::Again, &in_time, ask(&used, &calls(&inputs, batch_bytes)));
+    trial.hold_against(Way::Singly, &in_time, ask(&pool(), &inputs.chunks(1).collect::<Vec<_>>()));
     let halves = pool();
-    let (first, last) = inputs.split_at(inputs.len() / 2);
-    let last_fates = ask(&halves, &self::calls(last, batch_bytes / 2));
-    trial.hold_against(Way::Halves, first.len(), last_fates);
-    trial.hold_against(Way::Halves, 0, ask(&halves, &self::calls(first, batch_bytes / 2)));
-    for (at, input) in inputs.iter().enumerate().take(FRESH) {
-        trial.hold_against(Way::Fresh, at, ask(&pool(), &[std::slice::from_ref(input)]));
+    let middle = inputs.len() / 2;
+    let ((first, last), (first_inputs, last_inputs)) = (in_time.split_at(middle), inputs.split_at(middle));
+    for (records, inputs) in [(last, last_inputs), (first, first_inputs)] {
+        trial.hold_against(Way::Halves, records, ask(&halves, &calls(inputs, batch_bytes / 2)));
+    }
+    for (record, input) in in_time.chunks(1).zip(inputs.chunks(1)).take(FRESH) {
+        trial.hold_against(Way::Fresh, record, ask(&pool(), &[input]));
     }
     trial.differences.sort_by_key(|difference| difference.record);
     trial
@@ -111,9 +114,9 @@ impl Trial {
         self.differences.is_empty() && !self.fates.iter().any(|fate| matches!(fate, Fate::Failed { .. }))
     }
 
-    /// Notes where `fates`, of the records from index `from` on, differ.
-    fn hold_against(&mut self, way: Way, from: usize, fates: Vec<Fate>) {
-        for (record, fate) in (from..).zip(fates) {
+    /// Notes where `fates`, of these records, differ.
+    fn hold_against(&mut self, way: Way, records: &[usize], fates: Vec<Fate>) {
+        for (record, fate) in records.iter().copied().zip(fates) {
             let is_same = self.fates.get(record).is_some_and(|usual| usual.is_same_as(&fate));
             if !is_same && !self.differences.iter().any(|difference| difference.record == record) {
                 self.differences.push(Difference { record, way, fate });
@@ -123,6 +126,11 @@ impl Trial {
 }
 
 impl Fate {
+    /// Whether the module took too long.
+    fn is_late(&self) -> bool {
+        matches!(self, Self::Failed { code, .. } if *code == TIMED_OUT)
+    }
+
     /// Whether both are one fate. The text that goes with a trap is not part of it: it may tell of the whole call.
     fn is_same_as(&self, other: &Self) -> bool {
         match (self, other) {

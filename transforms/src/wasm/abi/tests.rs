@@ -104,3 +104,20 @@ fn a_call_takes_what_fits_and_never_nothing() {
     assert_eq!(Input::fitting(&inputs, usize::MAX), 5);
     assert_eq!(Input::fitting(&[], 10), 0);
 }
+
+#[test]
+fn the_example_of_the_specification_is_right() {
+    let (_, example) = include_str!("../../../../docs/modules.md").split_once("### An example, byte by byte").unwrap();
+    let mut blocks = example.split("```text\n").skip(1).map(|block| {
+        let (bytes, _) = block.split_once("```").unwrap();
+        bytes.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect::<Vec<_>>()
+    });
+    let inputs = [(1_785_000_000_000, &b"ab"[..]), (1_785_000_000_001, b"")]
+        .map(|(arrival_ms, data)| Input { arrival_ms, data });
+    let mut request = vec![0; usize::try_from(request_bytes(&inputs).unwrap()).unwrap()];
+    write_request(&inputs, &mut request).unwrap();
+    assert_eq!(blocks.next().unwrap(), request);
+    let answer = blocks.next().unwrap();
+    let judged: Vec<_> = read_answer(&answer, 2).unwrap().judged().collect();
+    assert_eq!(judged, [Ok(Verdict::Ok { data: b"AB", keys: vec![("k", "v")] }), Ok(Verdict::Dropped)]);
+}

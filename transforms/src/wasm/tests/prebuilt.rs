@@ -16,7 +16,11 @@ fn it_is_as_old_as_its_sources() {
     for line in files {
         let (hash, file) = line.split_once("  ").unwrap();
         let bytes = std::fs::read(guest.join(file)).unwrap();
-        assert_eq!(hex::encode(Sha256::digest(bytes)), hash, "{file} has changed: run transforms/guest/build.sh --keep");
+        assert_eq!(
+            hex::encode(Sha256::digest(bytes)),
+            hash,
+            "{file} has changed: run transforms/guest/build.sh --keep"
+        );
     }
     assert!(CLICKS.len() < 100_000, "{} bytes are too many to keep", CLICKS.len());
 }
@@ -24,7 +28,8 @@ fn it_is_as_old_as_its_sources() {
 #[test]
 fn it_filters_and_enriches_clicks() {
     let click = |page: &str, country: &str| {
-        format!("{{\"number\":1,\"page\":\"{page}\",\"country\":\"{country}\",\"device\":{{\"kind\":\"phone\"}}}}\n").into_bytes()
+        format!("{{\"number\":1,\"page\":\"{page}\",\"country\":\"{country}\",\"device\":{{\"kind\":\"phone\"}}}}\n")
+            .into_bytes()
     };
     let arrived = arrived(&[click("/products/17", "DE"), click("/cart/3", ""), b"no click".to_vec(), click("", "JP")]);
     let bench = Bench::new(CLICKS);

@@ -1,13 +1,14 @@
 //! Modules that are functions of their records, and modules that are not.
 
-use super::guests::{ECHO, TRAP, judging, poisoned};
+use super::guests::{ECHO, LOOP, TRAP, judging, poisoned};
 use super::*;
 use crate::wasm::trial::{Fate, Way, trial};
 
 fn tried(bytes: &[u8], records: &[&str]) -> crate::wasm::trial::Trial {
     let engine = Engine::new(None).unwrap();
     let module = Module::load(&engine, bytes, LIMITS).unwrap();
-    trial(&module, &Start::default(), records, 5, 1 << 20)
+    let start = Start { log: Some(clockwork(&engine, &Arc::default())), ..Start::default() };
+    trial(&module, &start, records, 5, 1 << 20)
 }
 
 fn ok(data: &str) -> Fate {
@@ -59,4 +60,19 @@ fn changing_answers_of_a_used_instance_are_found_out() {
     let trial = tried(&judging(&moody), &["a"]);
     assert_eq!(trial.fates, [ok("a")]);
     assert_eq!(trial.differences[0].fate, Fate::Dropped);
+}
+
+#[test]
+fn a_record_that_takes_too_long_is_not_asked_about_again() {
+    let moody = format!("(if (i32.eq (i32.load8_u (local.get $data)) (i32.const 33)) (then {LOOP})) {ECHO}");
+    let lines = Arc::default();
+    let engine = Engine::new(None).unwrap();
+    let module = Module::load(&engine, &judging(&moody), LIMITS).unwrap();
+    let start = Start { log: Some(clockwork(&engine, &lines)), ..Start::default() };
+    let trial = trial(&module, &start, &["a", "!", "b"], 5, 1 << 20);
+    assert_eq!((&trial.fates[0], &trial.fates[2]), (&ok("a"), &ok("b")));
+    assert!(matches!(&trial.fates[1], Fate::Failed { code: "Lambda.FunctionTimedOut", .. }));
+    assert_eq!(trial.differences, []);
+    // For [a ! b], [! b] and [!]; never afterwards.
+    assert_eq!(lines.lock().len(), 3);
 }
