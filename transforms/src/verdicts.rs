@@ -151,8 +151,9 @@ pub struct Settling<'r> {
 impl<'r> Settling<'r> {
     /// Begins with the first of `records`, and takes over what they keep for error entries.
     pub fn new(records: &'r mut Records) -> Self {
+        // What is made of records is mostly as large as they are, or a little larger.
         let bytes = records.bytes();
-        let building = Records::instead_of(records, bytes);
+        let building = Records::instead_of(records, bytes + bytes / 8);
         Self { before: records, building, next: 0, texts: 0 }
     }
 
@@ -213,10 +214,16 @@ impl<'r> Settling<'r> {
     }
 }
 
-/// Puts into effect what was said of all of `records` at the first attempt.
-pub fn settle(mut records: Records, answers: Answers<'_>, fates: &mut Fates) -> Records {
+/// Puts into effect what was said of `records` at the first attempt: of each index, its verdict.
+pub fn settle<'a>(
+    mut records: Records,
+    answers: impl IntoIterator<Item = (usize, Verdict<'a>)>,
+    fates: &mut Fates,
+) -> Records {
+    let mut all = Answers::expected(records.len());
+    answers.into_iter().for_each(|(at, verdict)| all.put(at, verdict));
     let mut settling = Settling::new(&mut records);
-    settling.answered(answers, 1, fates);
+    settling.answered(all, 1, fates);
     settling.done(fates)
 }
 

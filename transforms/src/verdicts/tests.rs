@@ -29,17 +29,18 @@ fn ok(data: &'static str) -> Verdict<'static> {
 #[test]
 fn every_row_of_the_outcome_table_has_its_code_and_text() {
     let arrived = arrived(&["new", "same", "gone", "bad", "worse", "silent", "double", "null"]);
-    let mut answers = Answers::expected(8);
-    answers.put(7, Verdict::NullData);
-    answers.put(6, ok("one"));
-    answers.put(6, ok("two"));
-    answers.put(6, ok("three"));
-    answers.put(4, Verdict::Failed { message: Some("not a click") });
-    answers.put(3, Verdict::Failed { message: None });
-    answers.put(2, Verdict::Dropped);
-    answers.put(1, Verdict::Unchanged { keys: Vec::new() });
-    answers.put(0, ok("NEW"));
-    answers.put(8, ok("nobody asked"));
+    let answers = [
+        (7, Verdict::NullData),
+        (6, ok("one")),
+        (6, ok("two")),
+        (6, ok("three")),
+        (4, Verdict::Failed { message: Some("not a click") }),
+        (3, Verdict::Failed { message: None }),
+        (2, Verdict::Dropped),
+        (1, Verdict::Unchanged { keys: Vec::new() }),
+        (0, ok("NEW")),
+        (8, ok("nobody asked")),
+    ];
     let mut fates = Fates::default();
     let after = settle(Records::of(&arrived, wanted(&[])), answers, &mut fates);
     let made: Vec<_> = after.iter().map(|(record, bytes)| (record.origin.source, bytes)).collect();
@@ -71,9 +72,10 @@ fn only_wanted_keys_of_the_function_are_taken_and_the_others_stay() {
     let mut records = Records::of(&arrived, wanted(&keys));
     records.set_key(0, 0, "from the query");
     records.set_key(1, 1, "older");
-    let mut answers = Answers::expected(2);
-    answers.put(0, Verdict::Ok { data: b"A", keys: vec![("x", "first"), ("other", "z"), ("x", "last")] });
-    answers.put(1, Verdict::Unchanged { keys: vec![("y", "")] });
+    let answers = [
+        (0, Verdict::Ok { data: b"A", keys: vec![("x", "first"), ("other", "z"), ("x", "last")] }),
+        (1, Verdict::Unchanged { keys: vec![("y", "")] }),
+    ];
     let after = settle(records, answers, &mut Fates::default());
     assert_eq!(after.keys(0).collect::<Vec<_>>(), [Some("from the query"), Some("last"), None]);
     assert_eq!(after.keys(1).collect::<Vec<_>>(), [None, Some("older"), Some("")]);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use wasmtime::{ExternType, FuncType, InstancePre, Linker, ValType};
 
+use self::Number::{I32, I64};
 use super::engine::Engine;
 use super::host::{self, Host};
 use super::limits::Limits;
@@ -164,8 +165,6 @@ impl Number {
         }
     }
 }
-
-use Number::{I32, I64};
 
 /// Name, parameters, results, and whether it must be there.
 const FUNCTIONS: &[(&str, &[Number], &[Number], bool)] = &[
