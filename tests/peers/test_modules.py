@@ -29,8 +29,8 @@ def check(peers, tmp_path):
 def test_csv_in_go_becomes_json(check):
     code, results, notes = check("csv", b'ada,36\r\n"b ""c""",\n\xc3\xa4\n')
     assert results == [
-        '1: ok, 34 bytes: {"column1":"ada","column2":"36"}',
-        '2: ok, 36 bytes: {"column1":"b \\"c\\"","column2":""}',
+        '1: ok, 33 bytes: {"column1":"ada","column2":"36"}',
+        '2: ok, 35 bytes: {"column1":"b \\"c\\"","column2":""}',
         '3: ok, 17 bytes: {"column1":"ä"}',
         "3 records: 3 ok, 0 dropped, 0 failed",
     ], notes
@@ -41,15 +41,15 @@ def test_csv_in_go_that_cannot_be_read_fails_and_goes_on(check):
     code, results, notes = check("csv", b'"open\na,b\n')
     assert code == 1, notes
     assert results[0].startswith("1: failed, Lambda.ProcessingFailedStatus: ProcessingFailed status set for record: ")
-    assert results[1:] == ['2: ok, 32 bytes: {"column1":"a","column2":"b"}', "2 records: 1 ok, 0 dropped, 1 failed"]
+    assert results[1:] == ['2: ok, 30 bytes: {"column1":"a","column2":"b"}', "2 records: 1 ok, 0 dropped, 1 failed"]
 
 
 def test_an_access_log_becomes_json(check):
     line = b'127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /a.gif HTTP/1.0" 200 2326'
     code, results, notes = check("apache", line + b"\n" + line[1:] + b"\nnonsense\n")
     assert code == 1, notes
-    assert results[0].startswith('1: ok, 142 bytes: {"host":"127.0.0.1","authuser":"frank","@timestamp":"2000-10-10T13:55:36-07:00"')
-    assert results[1].startswith('2: ok, 141 bytes: {"host":"27.0.0.1"')
+    assert results[0].startswith('1: ok, 141 bytes: {"host":"127.0.0.1","authuser":"frank","@timestamp":"2000-10-10T13:55:36-07:00","requ')
+    assert results[1].startswith('2: ok, 140 bytes: {"host":"27.0.0.1"')
     failed = "3: failed, Lambda.ProcessingFailedStatus: ProcessingFailed status set for record: "
     assert results[2] == failed + "not a line of an Apache access log"
 
