@@ -1,4 +1,6 @@
-//! `hydrant check`: settings and stream files, before the service sees them.
+//! `hydrant check`: settings, stream files and transform modules, before the service sees them.
+
+mod transform;
 
 use std::path::PathBuf;
 
@@ -21,12 +23,22 @@ pub(super) struct Check {
     /// Ask every destination whether it can be reached, without writing to it
     #[arg(long)]
     reach: bool,
+    /// Instead, run this transform module over the records of --records: show the fate of each, and whether it is the same
+    /// when the module is asked in other ways
+    #[arg(long, value_name = "MODULE", requires = "records", conflicts_with_all = ["files", "reach"])]
+    transform: Option<PathBuf>,
+    /// Records for --transform, each line one
+    #[arg(long, value_name = "FILE", requires = "transform")]
+    records: Option<PathBuf>,
     #[command(flatten)]
     flags: SettingFlags,
 }
 
 impl Check {
     pub(super) async fn run(self, context: &mut Context<'_>) -> Result<(), Error> {
+        if let (Some(module), Some(records)) = (&self.transform, &self.records) {
+            return transform::run(module, records, context).await;
+        }
         let (settings, in_settings) = Settings::inspect(&self.flags.0, context.environment);
         for fault in &in_settings {
             context.out.line(fault)?;
@@ -89,5 +101,6 @@ Examples:
   hydrant check clicks.yaml
   hydrant check --config /etc/hydrant.toml
   hydrant check --streams streams --s3-endpoint http://minio:9000 --reach
+  hydrant check --transform enrich.wasm --records clicks.jsonl
 
-Exit codes: 0 everything is valid; 1 faults were found.";
+Exit codes: 0 everything is valid; 1 faults were found, or a record failed in a module or had two fates.";

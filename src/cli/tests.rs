@@ -1,4 +1,5 @@
 pub(in crate::cli) mod server;
+mod transform;
 
 use std::fs;
 use std::path::PathBuf;

@@ -6,6 +6,7 @@
 # $PEERS/bin        minio, versitygw, docker-compose
 # $PEERS/venv       pytest, boto3 and readers;  $PEERS/awscli: AWS CLI v1
 # $PEERS/snappy     snappy-java, the reader that CompressionFormat Snappy is named after
+# $PEERS/modules    the example modules of transforms/guest
 # $PEERS/image      the root file system of debian:bookworm-slim, for a machine that pulls no images
 
 MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
@@ -23,6 +24,7 @@ install_peers() {
     try "snappy-java $SNAPPY_JAVA_VERSION" snappy_java
     try "docker compose $COMPOSE_VERSION" compose
     try "base image" base_image
+    try "example modules" modules
 }
 
 # step TEXT COMMAND…: runs COMMAND in a shell of its own (where `set -e` holds), its output in a log, and prints how long it
@@ -74,6 +76,15 @@ snappy_java() {
     mvn -q dependency:get -Dartifact="org.xerial.snappy:snappy-java:$SNAPPY_JAVA_VERSION" -Dtransitive=false
     mvn -q dependency:copy -Dartifact="org.xerial.snappy:snappy-java:$SNAPPY_JAVA_VERSION" -DoutputDirectory="$PEERS/snappy"
     unzip -p "$jar" "org/xerial/snappy/native/Linux/$(uname -m)/libsnappyjava.so" >"$library"
+}
+
+# Cargo and Go know what is to be built anew.
+modules() {
+    rustup target add wasm32-unknown-unknown
+    export CARGO_TARGET_DIR=$PEERS/guest
+    rm -rf "$PEERS/modules"
+    "$ROOT/transforms/guest/build.sh" "$PEERS/modules"
+    "$ROOT/transforms/guest/build.sh" --check
 }
 
 # Not `go install`: the module excludes versions, which that refuses.

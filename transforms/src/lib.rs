@@ -4,17 +4,20 @@
 //! |---|---|---|
 //! | [`CODECS`] | every way to pack an object ([`compression`]) | `tests/conformance.rs` |
 //!
-//! [`records`] has the words that processors share.
+//! [`records`] has the words that processors share; [`verdicts`] what a function of the user's says of them, and [`wasm`] runs
+//! such a function.
 //!
 //! A new codec is a file in `compression/`, a line in [`CODECS`] and an arm in [`codec`]; the conformance suite finds it
 //! there.
 //!
-//! The room promises: no I/O, no clock, no chance. What comes out is a function of the bytes that go in and of the options,
+//! The room promises: no I/O (but for the compiled code of modules, see [`wasm::Engine`]), no clock, no chance. What comes out is a function of the bytes that go in and of the options,
 //! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's thread.
 
 pub mod compression;
 pub mod processors;
 pub mod records;
+pub mod verdicts;
+pub mod wasm;
 
 use hydrant_model::Compression;
 

@@ -23,8 +23,8 @@ pub(in crate::delivery) struct Waiting {
     pub(in crate::delivery) oldest_ms: u64,
     /// No record that it was made of lies below this offset of the records' log.
     pub(in crate::delivery) source: Offset,
-    /// Since when it waits, on the table's own clock.
-    since: Duration,
+    /// Since when it waits: milliseconds on the table's own clock, less than zero for what is older than the table.
+    since_ms: i64,
 }
 
 /// The waiting partitions of one stream.
@@ -63,7 +63,7 @@ impl Table {
 
     /// Adds a slice whose head lies at `at`, and which was `age` old at `now`.
     pub(in crate::delivery) fn add(&mut self, at: Offset, head: &Head, age: Duration, now: Instant, size_bytes: u64) {
-        let since = (now - self.began).saturating_sub(age);
+        let since_ms = self.elapsed_ms(now).saturating_sub(millis(age));
         let waiting = self.partitions.entry(head.partition).or_insert_with(|| {
             self.ages.insert((head.source, head.partition));
             Waiting {
@@ -74,7 +74,7 @@ impl Table {
                 bytes: 0,
                 oldest_ms: head.oldest_ms,
                 source: head.source,
-                since,
+                since_ms,
             }
         });
         let before = waiting.bytes;
@@ -106,7 +106,7 @@ impl Table {
         }
         let Some((source, partition)) = self.ages.first().copied() else { return Err(Duration::MAX) };
         let waiting = self.partitions.get(&partition);
-        let age = waiting.map_or(Duration::MAX, |waiting| (now - self.began).saturating_sub(waiting.since));
+        let age = waiting.map_or(Duration::MAX, |waiting| self.age(waiting, now));
         if urgency.pressed || source < urgency.flush_to || age >= urgency.hints.interval {
             return Ok(partition);
         }
@@ -157,7 +157,16 @@ impl Table {
     /// How long the oldest has waited.
     pub(in crate::delivery) fn oldest_age(&self, now: Instant) -> Option<Duration> {
         let (_, partition) = self.ages.first()?;
-        self.partitions.get(partition).map(|waiting| (now - self.began).saturating_sub(waiting.since))
+        self.partitions.get(partition).map(|waiting| self.age(waiting, now))
+    }
+
+    fn age(&self, waiting: &Waiting, now: Instant) -> Duration {
+        let age_ms = self.elapsed_ms(now).saturating_sub(waiting.since_ms);
+        Duration::from_millis(u64::try_from(age_ms).unwrap_or_default())
+    }
+
+    fn elapsed_ms(&self, now: Instant) -> i64 {
+        millis(now - self.began)
     }
 
     /// No record that something waiting was made of lies below this offset of the records' log.
@@ -170,6 +179,10 @@ impl Table {
         let (_, partition) = self.ages.first()?;
         self.partitions.get(partition).map(|waiting| waiting.first)
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,0 +1,3 @@
+module hydrant.example/guest
+
+go 1.24
