@@ -124,6 +124,10 @@ pub struct Failure {
 }
 
 /// AWS's values of `!{firehose:error-output-type}` for what happens before delivery.
+///
+/// The two of dynamic partitioning are in no document but seen on the service: the integration tests of aws-cdk wait for
+/// `metadata-extraction-failed/` after a query that finds no key, and for `partitioning-failed/` after a Lambda that gives none
+/// (<https://github.com/aws/aws-cdk/pull/35903>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorOutput {
     /// `processing-failed`
@@ -132,7 +136,9 @@ pub enum ErrorOutput {
     Decompression,
     /// `format-conversion-failed`
     FormatConversion,
-    /// `partitioning-failed`
+    /// `metadata-extraction-failed`: the query, or taking the record apart for it, gave no partition keys.
+    MetadataExtraction,
+    /// `partitioning-failed`: the keys are there or should have come from a transform, and make no prefix.
     Partitioning,
 }
 
@@ -330,7 +336,8 @@ impl Building {
 
 impl ErrorOutput {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Processing, Self::Decompression, Self::FormatConversion, Self::Partitioning];
+    pub const ALL: [Self; 5] =
+        [Self::Processing, Self::Decompression, Self::FormatConversion, Self::MetadataExtraction, Self::Partitioning];
 
     /// AWS's name.
     pub fn name(self) -> &'static str {
@@ -338,6 +345,7 @@ impl ErrorOutput {
             Self::Processing => "processing-failed",
             Self::Decompression => "decompression-failed",
             Self::FormatConversion => "format-conversion-failed",
+            Self::MetadataExtraction => "metadata-extraction-failed",
             Self::Partitioning => "partitioning-failed",
         }
     }
