@@ -284,6 +284,7 @@ KNOWN = {
     '@sh "\\(.s)"': "jq writes a NUL as two characters",
     'try (.a.b.c|error) catch "caught"': "an error of null cannot be caught in jq",
     "limit(0;1)": "jq gives one result",
+    "del(.list[0])|tojson": "what is deleted in a member that is not there makes the member null",
     "[1,2,3]|bsearch(2)": "not there",
     "input_line_number?": NOT_OF_THE_RECORD,
     "env.HOME": NOT_OF_THE_RECORD,

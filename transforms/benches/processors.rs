@@ -41,7 +41,7 @@ fn extraction(criterion: &mut Criterion<CpuTime>) {
 
 fn de_aggregation(criterion: &mut Criterion<CpuTime>) {
     let input = clicks::clicks(1, INPUT_BYTES);
-    let records = input.iter().filter(|byte| **byte == b'\n').count();
+    let records = each_line(input.clone()).sources.len();
     let arrived = each_hundred_lines(input);
     let wanted = Arc::from([]);
     let mut group = criterion.benchmark_group("de-aggregation");

@@ -3,6 +3,7 @@
 //! | Table | What is in it | Held to by |
 //! |---|---|---|
 //! | [`CODECS`] | every way to pack an object ([`compression`]) | `tests/conformance.rs` |
+//! | [`PROCESSORS`](processors::PROCESSORS) | every type of a `ProcessingConfiguration` ([`processors`]) | `tests/conformance.rs` |
 //!
 //! [`records`] has the words that processors share.
 //!
@@ -13,8 +14,10 @@
 //! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's thread.
 
 pub mod compression;
+pub mod lambda;
 pub mod processors;
 pub mod records;
+pub mod verdicts;
 
 use hydrant_model::Compression;
 

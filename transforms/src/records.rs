@@ -160,6 +160,11 @@ impl Span {
 }
 
 impl Arrived {
+    /// The record at `source`, if it is there.
+    pub fn source(&self, source: u32) -> Option<&Source> {
+        self.sources.get(index(source))
+    }
+
     /// The bytes of the record at `source`; empty for one that is not there.
     pub fn record(&self, source: u32) -> &[u8] {
         let span = self.sources.get(index(source)).map(|source| source.span).unwrap_or_default();
@@ -208,6 +213,11 @@ impl Records {
     /// Each record with its bytes, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (Record, &[u8])> {
         self.list.iter().map(|record| (*record, self.bytes.get(record.span.range()).unwrap_or_default()))
+    }
+
+    /// The record at `at` with its bytes.
+    pub fn get(&self, at: usize) -> Option<(Record, &[u8])> {
+        self.list.get(at).map(|record| (*record, self.bytes.get(record.span.range()).unwrap_or_default()))
     }
 
     /// Bytes of all records.

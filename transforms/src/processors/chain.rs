@@ -101,12 +101,9 @@ impl Chain {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for (spec, parameters) in &self.processors {
             let Some(build) = spec.build else { continue };
-            let built = build(parameters, &context)?;
-            if self.lambda.is_some() && spec.kind > ProcessorType::Lambda {
-                after.push(built);
-            } else {
-                before.push(built);
-            }
+            let side =
+                if self.lambda.is_some() && spec.kind > ProcessorType::Lambda { &mut after } else { &mut before };
+            side.push(build(parameters, &context)?);
         }
         Ok((before, after))
     }

@@ -22,6 +22,7 @@ pub struct CloudWatchLogs {
     extract: bool,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an entry of the table")]
 pub(super) fn build(parameters: &Parameters, _context: &Context) -> Result<Box<dyn Transform>, String> {
     let extract = parameters.given("DataMessageExtraction").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     Ok(Box::new(CloudWatchLogs { extract }))

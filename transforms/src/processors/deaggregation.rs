@@ -128,7 +128,7 @@ impl Fault {
 
 fn objects(record: &[u8], parts: &mut Vec<Span>) -> Result<(), Fault> {
     let mut scanner = Scanner::new(record);
-    while let Some(first) = scanner.next() {
+    while let Some(first) = scanner.peek() {
         let begin = scanner.position();
         if first != b'{' || scanner.value(0).is_none() {
             return Err(Fault::NotJson);

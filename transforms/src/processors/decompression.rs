@@ -23,6 +23,7 @@ pub struct Decompression {
     room: Vec<u8>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an entry of the table")]
 pub(super) fn build(_parameters: &Parameters, _context: &Context) -> Result<Box<dyn Transform>, String> {
     Ok(Box::new(Decompression::default()))
 }

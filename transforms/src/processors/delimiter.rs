@@ -12,6 +12,7 @@ pub struct AppendDelimiter {
     delimiter: Vec<u8>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an entry of the table")]
 pub(super) fn build(parameters: &Parameters, _context: &Context) -> Result<Box<dyn Transform>, String> {
     Ok(Box::new(AppendDelimiter::new(parameters.given("Delimiter").unwrap_or("\n"))))
 }

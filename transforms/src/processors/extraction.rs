@@ -39,7 +39,7 @@ impl Extraction {
     /// What is wrong with the query.
     pub fn new(query: &str, context: &Context) -> Result<Self, String> {
         let query = Query::compile(query)?;
-        let keys: Vec<_> = context.from_query().map(|(at, name)| (at, name.to_owned())).collect();
+        let keys: Vec<_> = context.keys_from_query().map(|(at, name)| (at, name.to_owned())).collect();
         let outputs = query.simple().and_then(|simple| keys.iter().map(|(_, name)| simple.output(name)).collect());
         Ok(Self { query, keys, outputs })
     }
@@ -79,7 +79,7 @@ impl Extraction {
             simple.push(*output, &room.found, &mut room.texts)?;
             room.ends.push(room.texts.len());
         }
-        simple.is_clean(&room.found).then_some(())
+        (!room.found.contains(&Found::Odd)).then_some(())
     }
 }
 

@@ -49,8 +49,8 @@ impl<'a> Scanner<'a> {
         self.whole.len() - self.rest.len()
     }
 
-    /// Goes over white space; the byte behind it.
-    pub fn next(&mut self) -> Option<u8> {
+    /// Goes over white space, and looks at the byte behind it.
+    pub fn peek(&mut self) -> Option<u8> {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
         }
@@ -59,37 +59,37 @@ impl<'a> Scanner<'a> {
 
     /// Goes over white space; whether nothing is behind it.
     pub fn at_end(&mut self) -> bool {
-        self.next().is_none()
+        self.peek().is_none()
     }
 
     /// Goes over an object, which begins here, in a container that lies `depth` deep. Calls `member` behind each colon with the
     /// key, which must go over the value. `None` where there is no such object.
     pub fn object(&mut self, depth: usize, mut member: impl FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
         self.open(b'{', depth)?;
-        if self.next()? == b'}' {
+        if self.peek()? == b'}' {
             return self.pass(b'}');
         }
         loop {
             let key = self.string()?;
             self.expect(b':')?;
             member(self, key)?;
-            match self.next()? {
+            match self.peek()? {
                 b',' => self.pass(b',')?,
                 _ => return self.pass(b'}'),
             }
-            self.next()?;
+            self.peek()?;
         }
     }
 
     /// Goes over an array, as [`Scanner::object`] does; `element` is called before each element.
     pub fn array(&mut self, depth: usize, mut element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.open(b'[', depth)?;
-        if self.next()? == b']' {
+        if self.peek()? == b']' {
             return self.pass(b']');
         }
         loop {
             element(self)?;
-            match self.next()? {
+            match self.peek()? {
                 b',' => self.pass(b',')?,
                 _ => return self.pass(b']'),
             }
@@ -98,7 +98,7 @@ impl<'a> Scanner<'a> {
 
     /// Goes over a value of any kind, in containers that lie `depth` deep. `None` where there is none.
     pub fn value(&mut self, depth: usize) -> Option<Scalar<'a>> {
-        match self.next()? {
+        match self.peek()? {
             b'"' => self.string().map(Scalar::Text),
             b'{' => self.object(depth, |scanner, _| scanner.value(depth + 2).map(drop)).map(|()| Scalar::Container),
             b'[' => self.array(depth, |scanner| scanner.value(depth + 1).map(drop)).map(|()| Scalar::Container),
@@ -169,7 +169,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn expect(&mut self, byte: u8) -> Option<()> {
-        self.next()?;
+        self.peek()?;
         self.pass(byte)
     }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! This is the order in which they run, whatever order a configuration lists them in; a description shows the list as it was
-//! given. AWS documents KPL → RecordDeAggregation → Lambda → partition keys; the places of the others follow from what they
+//! given. AWS documents KPL → `RecordDeAggregation` → Lambda → partition keys; the places of the others follow from what they
 //! need: an envelope can only be opened once it is unpacked, and a delimiter must not be seen by a query.
 //!
 //! | Type | File | Makes of a record |
@@ -39,6 +39,9 @@ pub use chain::{Chain, Facts, LambdaParameters, parse};
 pub use spec::{Context, PROCESSORS, ParameterSpec, Parameters, ProcessorSpec, ProcessorType};
 
 use crate::records::{Arrived, Fates, Records};
+
+/// Builds a processor of its parameters for a stream.
+pub type Build = fn(&Parameters, &Context) -> Result<Box<dyn Transform>, String>;
 
 /// One processor of a stream, at work on the caller's thread.
 pub trait Transform: Send {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use hydrant_model::KeySource;
 
-use super::{Transform, cloudwatch, deaggregation, decompression, delimiter, extraction};
+use super::{Build, cloudwatch, deaggregation, decompression, delimiter, extraction};
 use crate::records::WantedKey;
 
 /// A type of processor, in the order in which they run.
@@ -35,7 +35,7 @@ pub struct ProcessorSpec {
     /// Rules across its parameters: the first that is broken, as AWS words it where that is known.
     pub check: fn(&Parameters) -> Result<(), String>,
     /// Builds it. `None` for Lambda, whose endpoint or module the service has.
-    pub build: Option<fn(&Parameters, &Context) -> Result<Box<dyn Transform>, String>>,
+    pub build: Option<Build>,
 }
 
 /// A parameter of a processor.
@@ -215,16 +215,18 @@ impl fmt::Debug for ProcessorSpec {
 
 impl Context {
     /// Places of the keys that a query gives, with their names.
-    pub(super) fn from_query(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(super) fn keys_from_query(&self) -> impl Iterator<Item = (usize, &str)> {
         let wanted = self.wanted.iter().enumerate();
         wanted.filter(|(_, key)| key.source == KeySource::Query).map(|(at, key)| (at, key.name.as_str()))
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an entry of the table")]
 fn anything(_value: &str) -> Result<(), String> {
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an entry of the table")]
 fn no_rules(_parameters: &Parameters) -> Result<(), String> {
     Ok(())
 }

@@ -73,10 +73,13 @@ fn arrived(records: &[Vec<u8>]) -> Arrived {
     Arrived { bytes: Arc::new(bytes), sources }
 }
 
+type Keys = Vec<Option<String>>;
+
 /// Everything that can be seen of what a list of processors makes of records.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
-    records: Vec<(u32, u32, Vec<u8>, Vec<Option<String>>)>,
+    /// Source, part, bytes and keys.
+    records: Vec<(u32, u32, Vec<u8>, Keys)>,
     /// Source, part, and the bytes that an entry shows.
     failures: Vec<(u32, u32, Vec<u8>)>,
     dropped: u64,

@@ -74,7 +74,7 @@ fn processors_run_in_their_order_whatever_order_they_are_given_in() {
 #[test]
 fn defaults_of_lambda_are_aws_s() {
     let lambda = plain(&[lambda(&[])]).expect("valid").lambda.expect("there is one");
-    assert_eq!((lambda.retries, lambda.buffer_bytes, lambda.interval), (3, 1024 * 1024, Duration::from_secs(60)));
+    assert_eq!((lambda.retries, lambda.buffer_bytes, lambda.interval), (3, 1024 * 1024, Duration::from_mins(1)));
     assert_eq!(lambda.role, None);
 }
 
@@ -189,7 +189,7 @@ fn keys_and_prefix_must_fit() {
     // Keys that are known at run time only cannot be held against the prefix.
     assert!(partitioned("!{partitionKeyFromQuery:a}/", &[query("{(.k):.x}")]).is_ok());
     let names: Vec<_> = (0..51).map(|at| format!("k{at}")).collect();
-    let source: String = names.iter().map(|name| format!("!{{partitionKeyFromQuery:{name}}}")).collect();
+    let source = names.iter().fold(String::new(), |source, name| source + "!{partitionKeyFromQuery:" + name + "}");
     let members: Vec<_> = names.iter().map(|name| format!("{name}:.x")).collect();
     assert_eq!(told(partitioned(&source, &[query(&format!("{{{}}}", members.join(",")))])).1, TOO_MANY_KEYS);
     let bad = partitioned("!{partitionKeyFromQuery:a}/", &[query("{a:now}")]);

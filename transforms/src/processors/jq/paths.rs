@@ -43,8 +43,8 @@ impl ValT for Value {
     fn values(self) -> Box<dyn Iterator<Item = ValR>> {
         spend(1);
         match self {
-            Self::List(list) => Box::new(items(list).into_iter().map(paid)),
-            Self::Object(object) => Box::new(members(object).into_values().map(paid)),
+            Self::List(list) => Box::new(items(list).into_iter().map(|value| Ok(paid(value)))),
+            Self::Object(object) => Box::new(members(object).into_values().map(|value| Ok(paid(value)))),
             other => box_once(Err(Error::typ(other, "array or object"))),
         }
     }
@@ -164,9 +164,9 @@ impl ValT for Value {
     }
 }
 
-fn paid(value: Value) -> ValR {
+fn paid(value: Value) -> Value {
     spend(1);
-    Ok(value)
+    value
 }
 
 fn change_member<'a, I: Iterator<Item = ValX<'a, Value>>>(
@@ -192,15 +192,13 @@ fn change_item<'a, I: Iterator<Item = ValX<'a, Value>>>(
         return opt.fail(Value::list(all), |_| Error::str(NEGATIVE).into());
     };
     let before = all.get_mut(at).map(std::mem::take).unwrap_or_default();
-    Ok(match f(before).next().transpose()? {
-        Some(value) => put(all, at, value),
-        None => {
-            if at < all.len() {
-                all.remove(at);
-            }
-            Value::list(all)
-        }
-    })
+    if let Some(value) = f(before).next().transpose()? {
+        return Ok(put(all, at, value));
+    }
+    if at < all.len() {
+        all.remove(at);
+    }
+    Ok(Value::list(all))
 }
 
 /// The list with `value` at that place, and nulls before it where it was shorter.

@@ -87,16 +87,11 @@ impl Simple {
         found.clear();
         found.resize(self.outputs.len(), Found::Value(Scalar::Null));
         let mut scanner = Scanner::new(record.as_bytes());
-        if scanner.next()? != b'{' {
+        if scanner.peek()? != b'{' {
             return None;
         }
         self.root.members(&mut scanner, 0, found)?;
         scanner.at_end().then_some(())
-    }
-
-    /// Whether nothing was found that only the interpreter knows, not even for an output that nobody asks for.
-    pub(crate) fn is_clean(&self, found: &[Found<'_>]) -> bool {
-        found.iter().all(|found| *found != Found::Odd)
     }
 
     /// Appends the text of the output at `at`, for a partition. `None` where the interpreter has to say what is to be done.
@@ -146,7 +141,7 @@ impl Node {
 
     fn value<'r>(&self, scanner: &mut Scanner<'r>, depth: usize, found: &mut [Found<'r>]) -> Option<()> {
         let looked_into = !self.children.is_empty();
-        if looked_into && scanner.next()? == b'{' {
+        if looked_into && scanner.peek()? == b'{' {
             // What an earlier member of the same name had is no longer there.
             self.set(found, Found::Value(Scalar::Null));
             self.members(scanner, depth, found)?;

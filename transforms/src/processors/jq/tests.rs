@@ -47,7 +47,7 @@ fn the_language_works_over_values_of_our_own() {
         ("if .n > 4 then \"many\" elif .n == 4 then \"four\" else \"few\" end", "few"),
         ("[.list[] | select(. > 1)] | length", "2"),
         (".a | to_entries | map(.key) | join(\",\")", "b,c"),
-        ("[paths] | length", "9"),
+        ("[paths] | length", "10"),
         (".list[1] = 9 | .list | add", "13"),
         (".a |= with_entries(.value |= ascii_upcase) | .a.c", "Y"),
         ("del(.list[0]) | .list[0]", "2"),

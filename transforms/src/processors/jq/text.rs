@@ -14,7 +14,7 @@ pub(super) fn read(text: &str) -> Option<Value> {
 }
 
 fn value(scanner: &mut Scanner<'_>, depth: usize) -> Option<Value> {
-    match scanner.next()? {
+    match scanner.peek()? {
         b'{' => {
             let mut members = Members::default();
             scanner.object(depth, |scanner, key| {
