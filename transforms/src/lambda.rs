@@ -125,7 +125,7 @@ pub async fn ask(
 ) -> Records {
     let mut settling = Settling::new(&mut records);
     let before = settling.before();
-    let cut = batches(before, arrived, parameters.buffer_bytes);
+    let cut = batches(before, parameters.buffer_bytes);
     let calls = cut.into_iter().map(|batch| async {
         let outcome = call(function, parameters.retries, caller, before, arrived, batch.clone()).await;
         (batch, outcome)
@@ -178,7 +178,7 @@ async fn call(
 }
 
 fn settle(settling: &mut Settling<'_>, batch: Range<usize>, outcome: Outcome, arrived: &Arrived, fates: &mut Fates) {
-    let answer = match outcome {
+    let (answer, attempts) = match outcome {
         Outcome::Answered(answer, attempts) => (answer, attempts),
         Outcome::Failed { code, message, attempts } => {
             settling.failed(batch.len(), code, message, attempts, fates);
@@ -188,16 +188,15 @@ fn settle(settling: &mut Settling<'_>, batch: Range<usize>, outcome: Outcome, ar
     let before = settling.before();
     let ids = before.iter().skip(batch.start).take(batch.len()).map(|(record, _)| record_id(arrived, record.origin));
     let ids: Vec<_> = ids.collect();
-    // Attempts that had no answer do not count against what this one says of a record.
-    match answer::read(&answer.0) {
+    match answer::read(&answer) {
         Ok(read) => {
             let mut answers = Answers::expected(ids.len());
             read.put_into(&mut answers, &ids);
-            settling.answered(answers, 1, fates);
+            settling.answered(answers, attempts, fates);
         }
         Err(Unreadable(reason)) => {
             let message = format!("The response of the Lambda function could not be read: {reason}");
-            settling.failed(batch.len(), "Lambda.JsonProcessingException", message.into(), answer.1, fates);
+            settling.failed(batch.len(), "Lambda.JsonProcessingException", message.into(), attempts, fates);
         }
     }
 }

@@ -11,7 +11,8 @@
 //! there.
 //!
 //! The room promises: no I/O, no clock, no chance. What comes out is a function of the bytes that go in and of the options,
-//! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's thread.
+//! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's
+//! thread, but for the parser of queries, which needs a deeper stack when a stream is configured.
 
 pub mod compression;
 pub mod lambda;

@@ -343,13 +343,16 @@ mod tests {
         }
     }
 
+    const WORDS: &[&str] = &[
+        "{", "}", "[", "]", ":", ",", "\"", "\"a\"", "\\", "\\n", "true", "fals", "null", "0", "1", "-", ".", "1.5",
+        " ", "\t", "\u{1}", "[1,2]", "{\"k\":", "{}", "é",
+    ];
+
     proptest! {
+        // Without exponents, which serde_json has a range for, and without lone surrogates, which it refuses.
         #[test]
-        fn it_agrees_with_serde_json_on_bent_documents(
-            text in r#"[\[\]{}:,"\\utrfalsn0-9.eE+ -]{0,24}"#,
-        ) {
-            // serde_json has no number for 1e999, and takes no lone low surrogate; neither comes of these letters but these.
-            prop_assume!(!text.contains("\\u") && !text.contains(['e', 'E']));
+        fn it_agrees_with_serde_json_on_bent_documents(words in proptest::collection::vec(proptest::sample::select(WORDS), 0..12)) {
+            let text = words.concat();
             let theirs = serde_json::from_str::<serde_json::Value>(&text).is_ok();
             prop_assert_eq!(valid(text.as_bytes()), theirs, "{}", text);
         }

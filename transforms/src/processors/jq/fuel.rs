@@ -4,6 +4,8 @@
 //! it at. But whatever a query does, it makes, copies and compares values, and these are ours: each such operation spends steps,
 //! as many as it moves data. When none are left, or the stack is used up, the evaluation is unwound from within that operation
 //! and the record fails. Steps are counted, not time, so that the same record always fares the same.
+//!
+//! It relies on panics that unwind, as in every profile of this workspace, and on two MiB of stack, as threads have.
 
 use std::any::Any;
 use std::cell::Cell;

@@ -100,7 +100,9 @@ impl Simple {
         let Found::Value(value) = found.get(output.path)? else { return None };
         match (value, &output.then) {
             (Scalar::Null, Then::Text) => out.push_str("null"),
-            (Scalar::Null | Scalar::Bool(false), Then::Otherwise(text)) if !text.is_empty() => out.push_str(text),
+            // An empty text is no key, whatever it stands in for.
+            (Scalar::Null | Scalar::Bool(false), Then::Otherwise(text)) if text.is_empty() => return None,
+            (Scalar::Null | Scalar::Bool(false), Then::Otherwise(text)) => out.push_str(text),
             (Scalar::Bool(bool), _) => out.push_str(if *bool { "true" } else { "false" }),
             (Scalar::Number(digits), _) => push_digits(digits, out),
             (Scalar::Text(text), _) if !text.raw.is_empty() => {

@@ -231,6 +231,17 @@ fn members() -> impl Strategy<Value = String> {
     (value, select(vec!["", " ", "\n", "x", "{}"])).prop_map(|(value, behind)| format!("{value}{behind}"))
 }
 
+#[test]
+fn what_stands_in_for_false_is_no_key_when_it_is_empty() {
+    let wanted = [WantedKey { source: KeySource::Query, name: "k".to_owned() }];
+    let context = Context { wanted: std::sync::Arc::from(wanted) };
+    let arrived = arrived(&["{\"a\":false}".to_owned(), "{}".to_owned(), "{\"a\":1}".to_owned()]);
+    let told = |query| extracted(Extraction::new(query, &context).unwrap(), &arrived, &context);
+    let empty = "partitionKeys values must not be null or empty";
+    assert_eq!(told("{k: .a // \"\"}"), [empty, empty, "[Some(\"1\")]"]);
+    assert_eq!(told("{k: .a // \"x\"}"), ["[Some(\"x\")]", "[Some(\"x\")]", "[Some(\"1\")]"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(250))]
 
