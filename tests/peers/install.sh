@@ -103,7 +103,7 @@ compose() {
 
 packages() {
     local missing=() package
-    for package in awscli curl unzip docker.io iptables debootstrap; do
+    for package in awscli curl jq unzip docker.io iptables debootstrap; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return

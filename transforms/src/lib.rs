@@ -3,6 +3,7 @@
 //! | Table | What is in it | Held to by |
 //! |---|---|---|
 //! | [`CODECS`] | every way to pack an object ([`compression`]) | `tests/conformance.rs` |
+//! | [`PROCESSORS`](processors::PROCESSORS) | every type of a `ProcessingConfiguration` ([`processors`]) | `tests/conformance.rs` |
 //!
 //! [`records`] has the words that processors share; [`verdicts`] what a function of the user's says of them, and [`wasm`] runs
 //! such a function.
@@ -10,10 +11,13 @@
 //! A new codec is a file in `compression/`, a line in [`CODECS`] and an arm in [`codec`]; the conformance suite finds it
 //! there.
 //!
-//! The room promises: no I/O (but for the compiled code of modules, see [`wasm::Engine`]), no clock, no chance. What comes out is a function of the bytes that go in and of the options,
-//! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's thread.
+//! The room promises: no I/O (but for the compiled code of modules, see [`wasm::Engine`]), no clock, no chance. What comes out is
+//! a function of the bytes that go in and of the options, so that a second attempt at a delivery may pack the same records again.
+//! Everything here runs on the caller's thread, but for the parser of queries, which needs a deeper stack when a stream is
+//! configured.
 
 pub mod compression;
+pub mod lambda;
 pub mod processors;
 pub mod records;
 pub mod verdicts;

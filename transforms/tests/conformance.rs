@@ -1,4 +1,5 @@
-//! What every line of the room's tables must keep. A new codec needs a reader in `unpack` and nothing else here.
+//! What every line of the room's tables must keep. A new codec needs a reader in `unpack`, a new processor a configuration in
+//! `processors`, and nothing else here.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +11,8 @@
 mod clicks;
 #[path = "conformance/held.rs"]
 mod held;
+#[path = "conformance/processors.rs"]
+mod processors;
 #[path = "conformance/unpack.rs"]
 mod unpack;
 

@@ -1,0 +1,28 @@
+# What jaq has otherwise than jq 1.6, or not at all.
+def tonumber: if isnumber then . else number_of_text end;
+def index($i): indices($i) | .[0];
+def rindex($i): indices($i) | .[-1:][0];
+def in(xs): . as $x | xs | has($x);
+def inside(xs): . as $x | xs | contains($x);
+def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
+def fromdateiso8601: strptime("%Y-%m-%dT%H:%M:%SZ") | mktime;
+def todate: todateiso8601;
+def fromdate: fromdateiso8601;
+def date: todate;
+def dateadd(u; n): . + n;
+def datesub(u; n): . - n;
+def transpose: (map(length) | max // 0) as $width | [range($width) as $i | map(.[$i])];
+def leaf_paths: paths(scalars);
+def isvalid(f): try (f | true) catch false;
+def IN(s): any(s == .; .);
+def IN(src; s): any(src == s; .);
+def INDEX(stream; f): reduce stream as $row ({}; .[$row | f | tostring] |= $row);
+def INDEX(f): INDEX(.[]; f);
+def join($s): if length == 0 then "" else reduce .[] as $x (null; (if . == null then "" else . + $s end) + ($x | if . == null then "" elif isstring then . elif isboolean or isnumber then tojson else error("cannot join \(.)") end)) end;
+def from_entries: reduce .[] as $x ({}; . + {($x | .key // .Key // .name // .Name): ($x | if has("value") then .value else .Value end)});
+def with_entries(f): to_entries | map(f) | from_entries;
+def flatten($depth): if $depth < 0 then error("flatten depth must not be negative") else [.[] | if isarray and $depth > 0 then flatten($depth - 1)[] else . end] end;
+def flatten: flatten(1000);
+def @json: tojson;
+def @csv: if isarray then . else error("not an array") end | [.[] | if isnumber or isboolean then tojson elif . == null then "" elif isstring then "\"" + (split("\"") | join("\"\"")) + "\"" else error("\(.) is not valid in a csv row") end] | join(",");
+def @tsv: if isarray then . else error("not an array") end | [.[] | if isnumber or isboolean then tojson elif . == null then "" elif isstring then split("\\") | join("\\\\") | split("\t") | join("\\t") | split("\n") | join("\\n") | split("\r") | join("\\r") else error("\(.) is not valid in a tsv row") end] | join("\t");
