@@ -13,6 +13,7 @@
 //! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's thread.
 
 pub mod compression;
+pub mod formats;
 pub mod records;
 
 use hydrant_model::Compression;
