@@ -9,4 +9,5 @@
 //! Contract: the pages on record format conversion of the Amazon Data Firehose developer guide,
 //! <https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion.html>.
 
+pub mod json;
 pub mod schema;
