@@ -51,8 +51,8 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 
 use column::StructValues;
-use cursor::Cursor;
-use error::Fault;
+pub(crate) use cursor::{Cursor, Text};
+pub(crate) use error::Fault;
 pub use error::{MALFORMED_DATA, PARSE_ERROR, RecordError};
 pub use joda::{PatternError, TimestampFormat};
 use skip::check;

@@ -5,6 +5,7 @@
 //! | a Glue table, as `GetTable` answers | [`TableSchema::from_glue`] |
 //! | a Hive `CREATE TABLE` statement | [`TableSchema::from_ddl`] |
 //! | a file that holds one of the two | [`TableSchema::from_definition`] |
+//! | records | [`Inference`] |
 //! | its own JSON, as a ledger keeps it | serde |
 //!
 //! The JSON is `{"columns":[{"name":"a","type":"array<int>"}]}`: types are their Hive text, which nests without nesting the
@@ -14,6 +15,7 @@ mod arrow;
 mod ddl;
 mod glue;
 mod hive_type;
+mod inference;
 mod lexer;
 
 use std::collections::HashSet;
@@ -25,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 pub use arrow::HIVE_TYPE;
 pub use hive_type::{HiveType, MAX_TYPE_DEPTH, StructField};
+pub use inference::Inference;
 
 /// The columns of a table, in order. Holds at least one, and no name twice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
