@@ -269,7 +269,7 @@ fn token(first: u8) -> &'static str {
 }
 
 /// Cuts the value that was written behind the last end to `most` characters.
-fn clip(bytes: &mut Bytes, most: usize) {
+pub(super) fn clip(bytes: &mut Bytes, most: usize) {
     let start = bytes.ends.last();
     let value = bytes.bytes.get(start..).unwrap_or_default();
     if value.len() > most {

@@ -157,7 +157,7 @@ impl Decoder {
         self.rows
     }
 
-    /// Bytes that these rows take in memory. Looks at every column: ask now and then, not for each record.
+    /// Bytes of these rows in memory; what is set aside for them may be twice as much. Looks at every column: ask now and then, not for each record.
     pub fn bytes(&self) -> usize {
         self.row.bytes()
     }

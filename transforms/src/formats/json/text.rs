@@ -10,14 +10,14 @@ impl Filler {
     pub(super) fn key(&self, key: &[u8], column: &mut Column) -> Result<(), Fault> {
         match &mut column.values {
             Values::Text { bytes, most_chars } => {
-                let text = std::str::from_utf8(key).unwrap_or_default();
-                let most = most_chars.unwrap_or(usize::MAX);
-                let length = text.char_indices().nth(most).map_or(text.len(), |(at, _)| at);
-                let text = text.get(..length).unwrap_or(text);
-                if self.fold_keys {
-                    bytes.bytes.extend_from_slice(text.to_lowercase().as_bytes());
+                if self.fold_keys && !key.iter().all(is_small) {
+                    let folded = std::str::from_utf8(key).unwrap_or_default().to_lowercase();
+                    bytes.bytes.extend_from_slice(folded.as_bytes());
                 } else {
-                    bytes.bytes.extend_from_slice(text.as_bytes());
+                    bytes.bytes.extend_from_slice(key);
+                }
+                if let Some(most) = *most_chars {
+                    fill::clip(bytes, most);
                 }
                 bytes.ends.push(bytes.bytes.len())?;
             }
@@ -42,6 +42,11 @@ impl Filler {
         column.validity.append_non_null();
         Ok(())
     }
+}
+
+/// Whether folding leaves the byte alone, wherever it stands.
+fn is_small(byte: &u8) -> bool {
+    byte.is_ascii() && !byte.is_ascii_uppercase()
 }
 
 /// As `Long.parseLong`: a sign and digits.

@@ -15,7 +15,8 @@ use super::number::{self, Rounding};
 
 /// Any of the forms.
 pub(crate) fn any(text: &[u8]) -> Result<i64, NoTimestamp> {
-    if text.get(4) == Some(&b'-') {
+    let year = |text: &&[u8]| text.iter().all(u8::is_ascii_digit);
+    if text.get(4) == Some(&b'-') && text.get(..4).as_ref().is_some_and(year) {
         return if text.get(10) == Some(&b'T') { iso(text) } else { sql(text) };
     }
     if number::is_decimal(text) { epoch(text) } else { Err(NoTimestamp::Form) }

@@ -175,6 +175,7 @@ fn text_that_is_too_long_is_cut_to_characters() {
         assert_eq!(openx(hive_type, r#""a\ud83d\ude00bc""#), Ok(json!("a😀b")));
         assert_eq!(openx(hive_type, r#""ab""#), Ok(json!("ab")));
         assert_eq!(openx(hive_type, "12345"), Ok(json!("123")));
+        assert_eq!(openx(&format!("map<{hive_type},int>"), r#"{"İxx":1}"#), Ok(json!([["i\u{307}x", 1]])));
         assert_eq!(openx(&format!("map<{hive_type},int>"), r#"{"äöüß":1}"#), Ok(json!([["äöü", 1]])));
     }
 }
