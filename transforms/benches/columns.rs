@@ -8,7 +8,7 @@ mod cpu_time;
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use hydrant_transforms::formats::json::{Decoder, Deserializer};
+use hydrant_transforms::formats::json::{Decoder, Deserializer, TimestampFormat};
 use hydrant_transforms::formats::schema::{Inference, TableSchema};
 
 use crate::cpu_time::CpuTime;
@@ -22,7 +22,7 @@ fn columns(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("columns");
     group.throughput(Throughput::Bytes(input.len() as u64));
     decode(&mut group, "openx, all columns", &all, Deserializer::default(), &records);
-    let hive = Deserializer::Hive { timestamp_formats: Vec::new() };
+    let hive = Deserializer::Hive { timestamp_formats: vec![TimestampFormat::parse("millis").expect("a format")] };
     decode(&mut group, "hive, all columns", &all, hive, &records);
     decode(&mut group, "openx, 4 columns", &few, Deserializer::default(), &records);
     let changing = without_some(&records);

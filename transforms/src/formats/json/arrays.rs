@@ -22,7 +22,7 @@ pub(super) fn arrays(columns: &mut [Column], fields: &Fields) -> Result<Vec<Arra
 
 fn array(column: &mut Column, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     let len = column.len();
-    let nulls = column.validity.finish();
+    let nulls = column.take_validity();
     Ok(match (&mut column.values, data_type) {
         (Values::Boolean(bits), _) => Arc::new(BooleanArray::new(bits.finish(), nulls)),
         (Values::TinyInt(list), _) => primitive::<Int8Type>(list, nulls)?,

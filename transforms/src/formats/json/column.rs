@@ -1,6 +1,6 @@
 //! Growing columns, from which the newest values can be taken off again.
 
-use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, NullBufferBuilder};
 
 use super::Deserializer;
 use super::error::{Fault, RecordError};
@@ -10,11 +10,13 @@ use crate::formats::schema::HiveType;
 /// The values of one column, of its items or of its fields.
 #[derive(Debug)]
 pub(super) struct Column {
-    pub(super) validity: NullBufferBuilder,
+    /// As the validity has it, which is too far away to be asked for every value.
+    len: usize,
+    validity: NullBufferBuilder,
     pub(super) values: Values,
 }
 
-/// What a column holds. While a value is written its length is ahead of the validity's.
+/// What a column holds. While a value is written it is ahead of the column's length.
 #[derive(Debug)]
 pub(super) enum Values {
     Boolean(BooleanBufferBuilder),
@@ -97,12 +99,25 @@ impl Column {
                 Values::Struct(Box::new(StructValues::new(types, deserializer, false)))
             }
         };
-        Self { validity: NullBufferBuilder::new(0), values }
+        Self { len: 0, validity: NullBufferBuilder::new(0), values }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.validity.len()
+        self.len
+    }
+
+    /// Ends the value that was written to [`Self::values`].
+    #[inline]
+    pub(super) fn written(&mut self) {
+        self.len += 1;
+        self.validity.append_non_null();
+    }
+
+    /// Empties the validity; the values have to go with it.
+    pub(super) fn take_validity(&mut self) -> Option<NullBuffer> {
+        self.len = 0;
+        self.validity.finish()
     }
 
     pub(super) fn push_null(&mut self) {
@@ -120,6 +135,7 @@ impl Column {
             Values::Map(map) => map.ends.push_empty(),
             Values::Struct(fields) => fields.fields.iter_mut().for_each(Self::push_null),
         }
+        self.len += 1;
         self.validity.append_null();
     }
 
@@ -149,6 +165,7 @@ impl Column {
             }
             Values::Struct(fields) => fields.fields.iter_mut().for_each(|field| field.truncate(len)),
         }
+        self.len = self.len.min(len);
         self.validity.truncate(len);
     }
 

@@ -19,6 +19,17 @@ pub(crate) struct Text<'a> {
     pub(crate) escaped: bool,
 }
 
+/// A key in its quotes, to be compared with.
+#[derive(Debug)]
+pub(crate) struct Quoted {
+    bytes: Box<[u8]>,
+    /// The first eight bytes, or those that there are; and which bits of them count.
+    head: u64,
+    mask: u64,
+    /// The last eight bytes.
+    tail: u64,
+}
+
 impl<'a> Cursor<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
@@ -66,6 +77,24 @@ impl<'a> Cursor<'a> {
         let there = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(bytes));
         if there {
             self.at += bytes.len();
+        }
+        there
+    }
+
+    /// Steps over `key` where it comes next. Keys are short and asked for at every value: words are compared in place, where
+    /// `memcmp` would have to be called.
+    #[inline]
+    pub(crate) fn take_key(&mut self, key: &Quoted) -> bool {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let length = key.bytes.len();
+        let there = match (word_at(rest, 0), length) {
+            (Some(head), ..=8) => (head ^ key.head) & key.mask == 0,
+            (Some(head), 9..=16) => head == key.head && word_at(rest, length - 8) == Some(key.tail),
+            (Some(head), _) => head == key.head && rest.starts_with(&key.bytes),
+            (None, _) => rest.starts_with(&key.bytes),
+        };
+        if there {
+            self.at += length;
         }
         there
     }
@@ -193,6 +222,19 @@ impl<'a> Cursor<'a> {
     }
 }
 
+impl Quoted {
+    /// The key that stands so between its quotes.
+    pub(crate) fn new(raw: &[u8]) -> Self {
+        let bytes = [b"\"", raw, b"\""].concat().into_boxed_slice();
+        let mut padded = bytes.to_vec();
+        padded.resize(bytes.len().max(8), 0);
+        let unused = 8_usize.saturating_sub(bytes.len());
+        let head = word_at(&padded, 0).unwrap_or(0);
+        let tail = word_at(&padded, padded.len() - 8).unwrap_or(0);
+        Self { bytes, head, mask: u64::MAX >> (8 * unused), tail }
+    }
+}
+
 impl Text<'_> {
     /// Appends the text itself, without escapes.
     #[inline]
@@ -269,6 +311,12 @@ fn plain_len(bytes: &[u8]) -> usize {
     plain + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
 }
 
+/// Eight bytes from `at` on.
+#[inline]
+fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
+}
+
 /// Sets the top bit of each byte that is a quote, a backslash or below a space. A borrow may set one above such a byte too,
 /// never below the first.
 #[inline]
@@ -292,3 +340,36 @@ const TOPS: u64 = 0x8080_8080_8080_8080;
 
 /// The most characters of a key: <https://docs.aws.amazon.com/firehose/latest/dev/limits.html>.
 const MOST_KEY_CHARS: usize = 262_144;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_key_is_taken_where_it_comes_next_and_nowhere_else(
+            key in "[ab]{0,20}", other in "[ab]{0,20}", change in 0..24_usize, after in ".{0,10}",
+        ) {
+            let quoted = Quoted::new(key.as_bytes());
+            let mut changed = format!("\"{key}\"{after}").into_bytes();
+            if let Some(byte) = changed.get_mut(change) {
+                *byte ^= 1;
+            }
+            for next in [format!("\"{key}\"{after}").into_bytes(), format!("\"{other}\"{after}").into_bytes(), changed] {
+                let mut cursor = Cursor::new(&next);
+                let there = next.starts_with(format!("\"{key}\"").as_bytes());
+                prop_assert_eq!(cursor.take_key(&quoted), there);
+                prop_assert_eq!(cursor.position(), if there { key.len() + 2 } else { 0 });
+            }
+        }
+
+        #[test]
+        fn a_string_ends_at_its_first_special_byte(text in "[a-c\u{0}-\u{22}\\\\é\u{7f}-\u{a3}]{0,40}") {
+            let special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
+            let wanted = text.bytes().position(|byte| special(&byte)).unwrap_or(text.len());
+            prop_assert_eq!(plain_len(text.as_bytes()), wanted);
+        }
+    }
+}

@@ -41,6 +41,7 @@ impl Filler {
             column.push_null();
             return Ok(());
         }
+        let row = column.len();
         match &mut column.values {
             Values::Text { bytes, most_chars } => {
                 self.text(cursor, first, &mut bytes.bytes, depth)?;
@@ -68,9 +69,9 @@ impl Filler {
             }
             Values::List(ends, item) => self.list(cursor, first, ends, item, depth)?,
             Values::Map(map) => self.map(cursor, first, map, depth)?,
-            Values::Struct(fields) => self.structure(cursor, first, fields, column.validity.len(), depth)?,
+            Values::Struct(fields) => self.structure(cursor, first, fields, row, depth)?,
         }
-        column.validity.append_non_null();
+        column.written();
         Ok(())
     }
 

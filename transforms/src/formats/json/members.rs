@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::Deserializer;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Quoted};
 use super::error::Fault;
 
 /// The members of one struct: what is declared, and what was seen.
@@ -31,8 +31,7 @@ pub(super) struct Members {
 
 #[derive(Debug)]
 struct Seen {
-    /// The key in its quotes.
-    quoted: Box<[u8]>,
+    key: Quoted,
     member: Option<Member>,
     /// The key that came next.
     next: usize,
@@ -97,7 +96,7 @@ impl Members {
         // A key that is missing once is stepped over, and still expected the next time.
         for _ in 0..GUESSES {
             let Some(seen) = self.seen.get(guess) else { break };
-            if cursor.take(&seen.quoted) {
+            if cursor.take_key(&seen.key) {
                 *before = guess;
                 return Ok(seen.member);
             }
@@ -132,8 +131,7 @@ impl Members {
         if raw.len() > MOST_SEEN_BYTES || at >= self.names.len() + MOST_UNDECLARED {
             return FORGOTTEN;
         }
-        let quoted = [b"\"", raw, b"\""].concat().into_boxed_slice();
-        self.seen.push(Seen { quoted, member, next: NOBODY });
+        self.seen.push(Seen { key: Quoted::new(raw), member, next: NOBODY });
         self.by_spelling.insert(raw.into(), at);
         at
     }

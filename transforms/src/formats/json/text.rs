@@ -10,7 +10,8 @@ impl Filler {
     pub(super) fn key(&self, key: &[u8], column: &mut Column) -> Result<(), Fault> {
         match &mut column.values {
             Values::Text { bytes, most_chars } => {
-                if self.fold_keys && !key.iter().all(is_small) {
+                let folded_already = key.iter().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+                if self.fold_keys && !folded_already {
                     let folded = std::str::from_utf8(key).unwrap_or_default().to_lowercase();
                     bytes.bytes.extend_from_slice(folded.as_bytes());
                 } else {
@@ -39,14 +40,9 @@ impl Filler {
                 return Err(RecordError::mismatch("A key cannot be nested"));
             }
         }
-        column.validity.append_non_null();
+        column.written();
         Ok(())
     }
-}
-
-/// Whether folding leaves the byte alone, wherever it stands.
-fn is_small(byte: &u8) -> bool {
-    byte.is_ascii() && !byte.is_ascii_uppercase()
 }
 
 /// As `Long.parseLong`: a sign and digits.

@@ -94,11 +94,12 @@ fn only_objects(record: &[u8]) -> bool {
 /// Reads the object that comes next. `room` is how many more fields there may be.
 fn object(cursor: &mut Cursor<'_>, fields: &mut Struct, room: &mut usize, depth: usize) -> Result<(), Fault> {
     let mut more = cursor.open(b'}');
+    let mut guess = 0;
     while more {
         cursor.look();
         let key = cursor.key()?;
         cursor.colon()?;
-        match fields.field(key, room) {
+        match fields.field(key, &mut guess, room) {
             Some(node) => value(cursor, node, room, depth + 1)?,
             None => cursor.skip(depth + 1)?,
         }

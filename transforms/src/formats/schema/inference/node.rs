@@ -50,14 +50,19 @@ impl Node {
 
     /// Takes a scalar into account.
     pub(super) fn meet(&mut self, met: Kind) {
-        if self.kept {
+        let known = matches!(
+            (&self.kind, &met),
+            (Kind::Boolean, Kind::Boolean)
+                | (Kind::BigInt, Kind::BigInt)
+                | (Kind::Double, Kind::BigInt | Kind::Double)
+                | (Kind::String, _)
+        );
+        if self.kept || known {
             return;
         }
         self.kind = match (std::mem::take(&mut self.kind), met) {
             (Kind::Unknown, met) => met,
-            (Kind::Boolean, Kind::Boolean) => Kind::Boolean,
-            (Kind::BigInt, Kind::BigInt) => Kind::BigInt,
-            (Kind::BigInt | Kind::Double, Kind::BigInt | Kind::Double) => Kind::Double,
+            (Kind::BigInt, Kind::Double) => Kind::Double,
             _ => Kind::String,
         };
     }
@@ -153,25 +158,24 @@ impl Struct {
         self.fields.push((name, node));
     }
 
-    /// The field of this key, in whatever case; none where there is no room for one.
-    pub(super) fn field(&mut self, key: Text<'_>, room: &mut usize) -> Option<&mut Node> {
-        let plain = |byte: &u8| byte.is_ascii() && !byte.is_ascii_uppercase();
-        let known = if !key.escaped && key.raw.iter().all(plain) {
-            std::str::from_utf8(key.raw).ok().and_then(|name| self.by_name.get(name).copied())
+    /// The field of this key, in whatever case; none where there is no room for one. `guess` is the field that is tried first,
+    /// and becomes the one behind this one: records of a stream have their keys in one order.
+    pub(super) fn field(&mut self, key: Text<'_>, guess: &mut usize, room: &mut usize) -> Option<&mut Node> {
+        let guessed = self.fields.get(*guess).is_some_and(|(name, _)| !key.escaped && name.as_bytes() == key.raw);
+        let at = if guessed {
+            *guess
         } else {
-            None
+            let mut name = Vec::with_capacity(key.raw.len());
+            key.write(&mut name);
+            self.place(String::from_utf8(name).ok()?.to_lowercase(), room)?
         };
-        if let Some(at) = known {
-            return self.fields.get_mut(at).map(|(_, node)| node);
-        }
-        let mut name = Vec::with_capacity(key.raw.len());
-        key.write(&mut name);
-        let name = String::from_utf8(name).ok()?.to_lowercase();
-        self.named(name, room)
+        *guess = at + 1;
+        self.fields.get_mut(at).map(|(_, node)| node)
     }
 
-    fn named(&mut self, name: String, room: &mut usize) -> Option<&mut Node> {
-        let at = match self.by_name.get(&name) {
+    /// Where the field of this name is, which is made if need be.
+    fn place(&mut self, name: String, room: &mut usize) -> Option<usize> {
+        Some(match self.by_name.get(&name) {
             Some(at) => *at,
             None if name.is_empty() => return None,
             None => {
@@ -179,14 +183,14 @@ impl Struct {
                 self.insert(name, Node::default());
                 self.fields.len() - 1
             }
-        };
-        self.fields.get_mut(at).map(|(_, node)| node)
+        })
     }
 
     /// Takes into account what another one has.
     pub(super) fn absorb(&mut self, other: Self, room: &mut usize) {
         for (name, node) in other.fields {
-            if let Some(ours) = self.named(name, room) {
+            let at = self.place(name, room);
+            if let Some((_, ours)) = at.and_then(|at| self.fields.get_mut(at)) {
                 ours.absorb(node, room);
             }
         }
