@@ -69,6 +69,15 @@ fn maps_of_many_keys_keep_the_last_of_equal_ones_too() {
 }
 
 #[test]
+fn duplicate_keys_in_maps_within_maps_do_not_double_the_work_at_each_level() {
+    const LEVELS: usize = 40;
+    let hive_type = format!("{}int{}", "map<string,".repeat(LEVELS), ">".repeat(LEVELS));
+    let text = format!("{}7{}", "{\"k\":null,\"k\":".repeat(LEVELS), "}".repeat(LEVELS));
+    let wanted = (0..LEVELS).fold(json!(7), |within, _| json!([["k", within]]));
+    assert_eq!(openx(&hive_type, &text), Ok(wanted));
+}
+
+#[test]
 fn a_missing_key_is_null_and_an_undeclared_one_dropped() {
     let record = r#"{"x":{"deep":[1,{"a":5}]},"b":2,"y":"}"}"#;
     assert_eq!(
