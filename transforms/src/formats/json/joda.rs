@@ -86,9 +86,9 @@ enum Field {
 }
 
 impl TimestampFormat {
-    /// Parses a pattern, or the word `millis`.
+    /// Parses a pattern, or the word `millis`, in whatever case: milliseconds since 1970, of which a fraction is kept.
     pub fn parse(pattern: &str) -> Result<Self, PatternError> {
-        if pattern == "millis" {
+        if pattern.eq_ignore_ascii_case("millis") {
             return Ok(Self(Form::Millis));
         }
         let mut items = Vec::new();

@@ -33,6 +33,7 @@ fn patterns_read_what_joda_reads() {
         ("H 'o''clock'", "7 o'clock", "1970-01-01T07:00:00Z"),
         ("yyyy年MM月", "2024年02月", "2024-02-01T00:00:00Z"),
         ("millis", "1700000000123", "2023-11-14T22:13:20.123Z"),
+        ("Millis", "-1.5", "1969-12-31T23:59:59.9985Z"),
     ] {
         assert_eq!(read(pattern, text).as_deref(), Some(instant), "{pattern} of {text}");
     }
