@@ -17,6 +17,7 @@
 //! configured.
 
 pub mod compression;
+pub mod formats;
 pub mod lambda;
 pub mod processors;
 pub mod records;
