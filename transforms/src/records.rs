@@ -61,7 +61,7 @@ pub enum Raw {
     Arrived,
     /// A part of it.
     Part(Span),
-    /// A part of what a processor made of it, in [`Records::kept`].
+    /// A part of what a processor made of it, which the records keep.
     Kept(Span),
 }
 
