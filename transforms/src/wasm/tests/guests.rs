@@ -18,7 +18,7 @@ pub(super) fn answering(body: &str) -> Vec<u8> {
 }
 
 pub(super) fn assemble(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap()
+    wat::parse_str(text).expect("the text is a module")
 }
 
 /// Gives every record back.
