@@ -3,6 +3,7 @@
 //! | Table | What is in it | Held to by |
 //! |---|---|---|
 //! | [`CODECS`] | every way to pack an object ([`compression`]) | `tests/conformance.rs` |
+//! | [`formats`] | columns, and the columnar files that are made of them | its own tests, `tests/peers/test_columnar.py` |
 //!
 //! [`records`] has the words that processors share.
 //!
@@ -13,6 +14,7 @@
 //! so that a second attempt at a delivery may pack the same records again. Everything here runs on the caller's thread.
 
 pub mod compression;
+pub mod formats;
 pub mod records;
 
 use hydrant_model::Compression;
