@@ -136,7 +136,8 @@ fn value(data_type: &DataType, limit: usize, chance: &mut Chance, shape: RowShap
         DataType::Binary => Value::Bytes(text(limit, chance, shape).bytes().map(|byte| byte ^ 0x95).collect()),
         // 1582-10-15, before which calendars differ, to 9999-12-31.
         DataType::Date32 => within(chance, -141_427, 2_932_896),
-        DataType::Timestamp(..) => moment(within(chance, i64::MIN.into(), i64::MAX.into())),
+        // 1677-09-21 00:12:44, the first whole second, to 2262: readers of ORC compute with whole seconds before they add the rest.
+        DataType::Timestamp(..) => moment(within(chance, -9_223_372_036_000_000_000, i64::MAX.into())),
         DataType::List(item) => {
             Value::List((0..items(chance, shape)).map(|_| value(item.data_type(), limit, chance, shape)).collect())
         }

@@ -8,6 +8,7 @@
 #[path = "../../examples/columnar/arrays.rs"]
 mod arrays;
 mod batches;
+pub mod orc;
 pub mod parquet;
 #[cfg(test)]
 #[path = "../../examples/columnar/samples.rs"]
