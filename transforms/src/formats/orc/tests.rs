@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use arrow_array::{Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use bytes::Bytes;
 use orc_rust::ArrowReaderBuilder;
+use proptest::prelude::*;
 use prost::Message;
 
 use super::proto::{EncodingKind, Footer, Metadata, PostScript, RowIndex, StreamKind, StripeFooter};
@@ -38,6 +40,34 @@ fn every_type_nesting_and_extreme_is_read_back_in_every_compression_and_version(
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn any_rows_in_any_batches_are_read_back(seed: u64, cuts in prop::collection::vec(0..40_usize, 1..4)) {
+        let schema = samples::schema();
+        let whole = arrays::batch(&schema, &samples::rows(seed, 40));
+        // Slices share their buffers, and begin anywhere in them.
+        let batches: Vec<_> = cuts.iter().map(|cut| whole.slice(*cut, 40 - cut)).collect();
+        let file = written(&schema, &Options::default(), usize::MAX, &batches);
+        prop_assert_eq!(values(&read(&file)), values(&batches));
+    }
+}
+
+#[test]
+fn what_lies_below_a_null_is_not_written() {
+    let item = Arc::new(Field::new("array_element", DataType::Int64, true));
+    let offsets = OffsetBuffer::from_lengths([2, 2, 1]);
+    let items = Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5]));
+    let list = ListArray::new(item, offsets, items, Some(vec![true, false, true].into()));
+    let schema = Arc::new(Schema::new(vec![Field::new("l", list.data_type().clone(), true)]));
+    let whole = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(list)]).unwrap();
+    let batches = [whole.slice(1, 2), whole];
+    let read = values(&read(&written(&schema, &Options::default(), usize::MAX, &batches)));
+    let (pair, single) = ("[List([Int(1), Int(2)])]", "[List([Int(5)])]");
+    assert_eq!(read, ["[Null]", single, pair, "[Null]", single]);
 }
 
 #[test]

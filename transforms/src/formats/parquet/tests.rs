@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -10,6 +11,7 @@ use parquet::basic::Encoding;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 use parquet::schema::printer::print_schema;
+use proptest::prelude::*;
 
 use super::*;
 use crate::formats::values::rows as values;
@@ -33,6 +35,39 @@ fn every_type_nesting_and_extreme_is_read_back_in_every_compression_and_version(
             assert_eq!(values(&read(&file)), values(&[batch]), "{options:?}, {rows} rows");
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn any_rows_in_any_batches_are_read_back(seed: u64, cuts in prop::collection::vec(0..40_usize, 1..4)) {
+        let schema = samples::schema();
+        let whole = arrays::batch(&schema, &samples::rows(seed, 40));
+        // Slices share their buffers, and begin anywhere in them.
+        let batches: Vec<_> = cuts.iter().map(|cut| whole.slice(*cut, 40 - cut)).collect();
+        let file = written(&schema, &Options { timestamps: TimestampUnit::Nanos, ..Options::default() }, usize::MAX, &batches);
+        prop_assert_eq!(values(&read(&file)), values(&batches));
+    }
+}
+
+#[test]
+fn what_lies_below_a_null_is_not_written() {
+    let item = Arc::new(Field::new("array_element", DataType::Int64, true));
+    let offsets = OffsetBuffer::from_lengths([2, 2, 1]);
+    let items = Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5]));
+    let list = ListArray::new(item, offsets, items, Some(vec![true, false, true].into()));
+    let schema = Arc::new(Schema::new(vec![Field::new("l", list.data_type().clone(), true)]));
+    let whole = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(list)]).unwrap();
+    let batches = [whole.slice(1, 2), whole];
+    let read = values(&read(&written(
+        &schema,
+        &Options { timestamps: TimestampUnit::Nanos, ..Options::default() },
+        usize::MAX,
+        &batches,
+    )));
+    let (pair, single) = ("[List([Int(1), Int(2)])]", "[List([Int(5)])]");
+    assert_eq!(read, ["[Null]", single, pair, "[Null]", single]);
 }
 
 #[test]
