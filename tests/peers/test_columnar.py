@@ -126,8 +126,8 @@ def looks(files, peers) -> list[list[str]]:
     jars = sorted((peers / "orc").glob("orc-tools-*-uber.jar"))
     if not jars or not shutil.which("java"):
         pytest.fail("orc-tools or java is not installed; tests/peers/run says why", pytrace=False)
-    names = [file for kind in ("v11-keyed", "v12-direct", "v12-keyed") for file in matching(files, f"30000-*-{kind}.orc", 3)]
-    argv = ["java", "-cp", str(jars[-1]), str(Path(__file__).with_name("OrcLook.java")), *map(str, names)]
+    names = [files / f"30000-{kind}.orc" for kind in ("none-v11-keyed", "zlib-v12-direct", "snappy-v12-keyed")]
+    argv = ["java", "-Duser.timezone=UTC", "-cp", str(jars[-1]), str(Path(__file__).with_name("OrcLook.java")), *map(str, names)]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [line.split("\t") for line in done.stdout.splitlines()]
@@ -142,8 +142,19 @@ def test_orcs_own_reader_skips_row_groups_and_finds_rows_where_the_index_says(lo
             assert 0 < int(read) <= 1_000 and int(found) == 1
     # Of words that are not there, only a bloom filter can tell: of 30 row groups, one in twenty is taken for having one.
     absent = [int(read) for column, _, read, found in seeks if column == "word" and found == "0"]
-    assert len(absent) == 9 * 5
+    assert len(absent) == 3 * 5
     assert sum(absent) <= len(absent) * 30_000 * 0.15
+
+
+def test_orcs_own_reader_never_misses_a_row_for_a_bloom_filter(looks):
+    # OrcLook.java fails where it does; here, that it has looked, and that filters were of use.
+    found = [look[2:] for look in looks if look[0] == "found"]
+    read: dict[str, list[int]] = {}
+    for column, _, rows in found:
+        read.setdefault(column, []).append(int(rows))
+    assert len(read) == 11, read
+    for column in ("whole", "price", "huge", "title", "day", "moment"):
+        assert sum(read[column]) < len(read[column]) * 30_000 * 0.6, column
 
 
 def test_orc_statistics_are_true(files, looks):
@@ -164,7 +175,7 @@ def test_orc_statistics_are_true(files, looks):
             true[2] = "-"  # the sum passed 64 bits on the way
         assert told == true, (file, of, number, column)
         checked += 1
-    assert checked > 500
+    assert checked > 300
 
 
 def summary(column: str, values: list) -> list[str]:
