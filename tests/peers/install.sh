@@ -7,12 +7,14 @@
 # $PEERS/venv       pytest, boto3 and readers;  $PEERS/awscli: AWS CLI v1
 # $PEERS/snappy     snappy-java, the reader that CompressionFormat Snappy is named after
 # $PEERS/modules    the example modules of transforms/guest
+# $PEERS/orc        ORC's own reader, in Java
 # $PEERS/image      the root file system of debian:bookworm-slim, for a machine that pulls no images
 
 MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 VERSITYGW_VERSION=v1.8.0
 COMPOSE_VERSION=v2.40.3
 SNAPPY_JAVA_VERSION=1.1.10.8
+ORC_VERSION=1.9.5
 
 install_peers() {
     mkdir -p "$PEERS/bin" "$PEERS/log"
@@ -22,6 +24,7 @@ install_peers() {
     try "MinIO $MINIO_VERSION" go_install minio github.com/minio/minio "$MINIO_VERSION"
     try "versitygw $VERSITYGW_VERSION" go_install versitygw github.com/versity/versitygw/cmd/versitygw "$VERSITYGW_VERSION"
     try "snappy-java $SNAPPY_JAVA_VERSION" snappy_java
+    try "ORC $ORC_VERSION" orc_tools
     try "docker compose $COMPOSE_VERSION" compose
     try "base image" base_image
     try "example modules" modules
@@ -85,6 +88,15 @@ modules() {
     rm -rf "$PEERS/modules"
     "$ROOT/transforms/guest/build.sh" "$PEERS/modules"
     "$ROOT/transforms/guest/build.sh" --check
+}
+
+orc_tools() {
+    [ -f "$PEERS/orc/orc-tools-$ORC_VERSION-uber.jar" ] && return
+    rm -rf "$PEERS/orc"
+    mkdir -p "$PEERS/orc"
+    cd "$PEERS/orc"
+    mvn -q dependency:get -Dartifact="org.apache.orc:orc-tools:$ORC_VERSION:jar:uber" -Dtransitive=false
+    mvn -q dependency:copy -Dartifact="org.apache.orc:orc-tools:$ORC_VERSION:jar:uber" -DoutputDirectory="$PEERS/orc"
 }
 
 # Not `go install`: the module excludes versions, which that refuses.

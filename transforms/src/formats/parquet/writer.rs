@@ -1,0 +1,189 @@
+//! A file being written: first rows kept until the dictionaries are decided, then one row group at a time.
+
+use std::mem::{replace, swap};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression as Codec, GzipLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion as Version};
+use parquet::schema::types::SchemaDescriptor;
+
+use super::{Compression, MIB, Options, WriterVersion, dictionary, schema, stored};
+use crate::formats::{CREATED_BY, ColumnWriter, FormatError, batches};
+
+/// Writes one Parquet file.
+pub(super) struct Writer {
+    options: Options,
+    memory_limit: usize,
+    /// Of the batches that come.
+    given: SchemaRef,
+    /// Of the batches that are stored.
+    stored: SchemaRef,
+    descriptor: SchemaDescriptor,
+    state: State,
+}
+
+enum State {
+    /// The first rows, until there are enough of them to judge the columns by.
+    Looking {
+        batches: Vec<RecordBatch>,
+        rows: usize,
+        bytes: usize,
+    },
+    /// The engine. Its own buffer is empty between two calls: for each call it is exchanged with the caller's.
+    Writing(Box<ArrowWriter<Vec<u8>>>),
+    Finished,
+}
+
+impl Writer {
+    pub(super) fn new(given: &SchemaRef, options: &Options, memory_limit: usize) -> Result<Self, FormatError> {
+        let stored = stored::schema(given, options.timestamps);
+        let descriptor = schema::descriptor(stored.fields().iter().map(AsRef::as_ref))?;
+        let (options, given) = (options.clone(), Arc::clone(given));
+        let state = State::Looking { batches: Vec::new(), rows: 0, bytes: 0 };
+        Ok(Self { options, memory_limit, given, stored, descriptor, state })
+    }
+
+    fn take(&mut self, slice: RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        match &mut self.state {
+            State::Looking { batches, rows, bytes } => {
+                *rows += slice.num_rows();
+                *bytes += batches::bytes(&slice);
+                batches.push(slice);
+                // A column of the sample is a fraction of what the engine holds of it later.
+                if *rows < ROWS_LOOKED_AT && *bytes < (self.memory_limit / 4).min(MOST_LOOKED_AT) {
+                    return Ok(());
+                }
+                self.begin(out)
+            }
+            State::Writing(_) => self.encode(&slice, out),
+            State::Finished => Err(FormatError::Finished),
+        }
+    }
+
+    /// Opens the engine and gives it the rows that were kept.
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        let State::Looking { batches, .. } = replace(&mut self.state, State::Finished) else {
+            return Err(FormatError::Finished);
+        };
+        let options = ArrowWriterOptions::new()
+            .with_properties(self.properties(&batches))
+            .with_parquet_schema(self.descriptor.clone())
+            .with_skip_arrow_metadata(true);
+        let engine =
+            ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.stored), options).map_err(engine)?;
+        self.state = State::Writing(Box::new(engine));
+        batches.into_iter().try_for_each(|batch| self.encode(&batch, out))
+    }
+
+    fn encode(&mut self, slice: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        let (memory_limit, block) = (self.memory_limit, self.options.block_size_bytes);
+        self.with_engine(out, |engine| {
+            engine.write(slice)?;
+            // What the next slice adds must still fit.
+            let full = held(engine) >= memory_limit - memory_limit / 8;
+            if full || engine.in_progress_size() >= block { engine.flush() } else { Ok(()) }
+        })
+    }
+
+    /// Lends the engine the caller's buffer. After an error the file cannot be finished.
+    fn with_engine(
+        &mut self,
+        out: &mut Vec<u8>,
+        work: impl FnOnce(&mut ArrowWriter<Vec<u8>>) -> Result<(), ParquetError>,
+    ) -> Result<(), FormatError> {
+        let State::Writing(engine) = &mut self.state else {
+            return Err(FormatError::Finished);
+        };
+        swap(engine.inner_mut(), out);
+        let done = work(engine).and_then(|()| engine.sync().map_err(ParquetError::from));
+        swap(engine.inner_mut(), out);
+        done.map_err(|error| {
+            self.state = State::Finished;
+            self::engine(error)
+        })
+    }
+
+    fn properties(&self, first: &[RecordBatch]) -> WriterProperties {
+        let options = &self.options;
+        let mut properties = WriterProperties::builder()
+            .set_created_by(CREATED_BY.to_owned())
+            .set_writer_version(match options.writer_version {
+                WriterVersion::V1 => Version::PARQUET_1_0,
+                WriterVersion::V2 => Version::PARQUET_2_0,
+            })
+            .set_compression(match options.compression {
+                Compression::Uncompressed => Codec::UNCOMPRESSED,
+                Compression::Gzip => Codec::GZIP(GzipLevel::default()),
+                Compression::Snappy => Codec::SNAPPY,
+            })
+            .set_data_page_size_limit(options.page_size_bytes)
+            // A dictionary past this costs more memory than it saves space, whatever the pages are.
+            .set_dictionary_page_size_limit(options.page_size_bytes.min(MIB))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
+            // Row groups are closed by what they hold.
+            .set_max_row_group_row_count(None);
+        match options.enable_dictionary_compression {
+            Some(enabled) => properties = properties.set_dictionary_enabled(enabled),
+            None => {
+                for (column, pays) in self.descriptor.columns().iter().zip(dictionary::pays(first)) {
+                    properties = properties.set_column_dictionary_enabled(column.path().clone(), pays);
+                }
+            }
+        }
+        properties.build()
+    }
+}
+
+impl ColumnWriter for Writer {
+    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        batches::check(batch, &self.given)?;
+        let batch = stored::batch(batch, &self.stored).map_err(|error| FormatError::Batch(error.to_string()))?;
+        batches::slices(&batch, SLICE_ROWS).try_for_each(|slice| self.take(slice, out))
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        if matches!(self.state, State::Looking { .. }) {
+            self.begin(out)?;
+        }
+        self.with_engine(out, |engine| engine.finish().map(|_| ()))?;
+        self.state = State::Finished;
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        match &self.state {
+            State::Looking { bytes, .. } => *bytes,
+            State::Writing(engine) => held(engine),
+            State::Finished => 0,
+        }
+    }
+}
+
+/// The open row group, and the directory entries of those that are written.
+fn held(engine: &ArrowWriter<Vec<u8>>) -> usize {
+    let columns = engine.flushed_row_groups().iter().map(RowGroupMetaData::num_columns).sum::<usize>();
+    engine.memory_size() + columns * CHUNK_ENTRY_BYTES
+}
+
+fn engine(error: ParquetError) -> FormatError {
+    FormatError::engine("Parquet", error)
+}
+
+/// Rows given to the engine at a time: what the cache holds of ordinary rows.
+const SLICE_ROWS: usize = 2_048;
+
+/// Rows that dictionaries are decided by.
+const ROWS_LOOKED_AT: usize = 10_000;
+
+/// Bytes of them.
+const MOST_LOOKED_AT: usize = 8 * MIB;
+
+/// Directory entry of a column chunk, with statistics.
+const CHUNK_ENTRY_BYTES: usize = 640;
