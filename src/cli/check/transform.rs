@@ -69,7 +69,7 @@ fn lines(text: &[u8]) -> Vec<(usize, Vec<u8>)> {
 fn shown(fate: &Fate) -> String {
     match fate {
         Fate::Ok { data, keys } => {
-            let keys: String = keys.iter().map(|(name, value)| format!(", {name}={value}")).collect();
+            let keys = keys.iter().map(|(name, value)| format!(", {name}={value}")).collect::<Vec<_>>().concat();
             let text = String::from_utf8_lossy(data.get(..data.len().min(4 * SHOWN)).unwrap_or_default());
             let size = counted(data.len() as u64, "byte");
             format!("ok, {size}{}: {}", one_line(&keys, SHOWN), one_line(&text, SHOWN))
