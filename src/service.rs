@@ -18,6 +18,7 @@ mod destinations;
 mod draining;
 mod files;
 mod metered;
+mod modules;
 mod reach;
 mod running;
 mod start;
@@ -91,6 +92,7 @@ struct Inner {
     committers: Arc<ThreadCommitters>,
     shop: Shop,
     destinations: Arc<dyn Destinations>,
+    modules: Arc<modules::Modules>,
     telemetry: Arc<Telemetry>,
     /// Streams by name; a deleted one keeps its name until it is drained or another takes it.
     streams: RwLock<HashMap<String, Arc<Running>>>,

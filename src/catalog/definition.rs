@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::settings::beyond_aws;
-use super::{Error, Plan, Rulebook, Settings, form, tags};
+use super::{Error, Plan, Processing, Rulebook, Settings, form, tags};
 
 /// A delivery stream as somebody defined it, with AWS's defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +146,9 @@ impl Definition {
         (spec.check)(&self.destination.configuration, rulebook.rules)
             .map_err(|fault| invalid(Some(fault.member))(fault.message))?;
         self.settings().map_err(invalid(None))?;
+        let objects = (spec.objects)(&self.destination.configuration).map_err(invalid(None))?;
+        Processing::read(&self.destination.configuration, &objects, rulebook.rules)
+            .map_err(|fault| invalid(Some(fault.member))(fault.message))?;
         // What delivery cannot read must not be stored; a version is not needed to find out.
         let plan = Plan::new(self, 0, rulebook).map_err(invalid(None))?;
         self.verify_keys(&plan.objects, rulebook)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hydrant_model::{Cursor, ObjectDestination, SinkSpec};
+use hydrant_model::{Cursor, ObjectDestination, Rules, SinkSpec};
 use sha2::{Digest, Sha256};
 
 use super::files::canonical;
@@ -62,6 +62,9 @@ impl Plan {
         if let Some(bytes) = settings.buffer_bytes {
             objects.hints.size_bytes = bytes;
         }
+        // What was accepted stays, whatever the rules are now.
+        let processing = Processing::read(&definition.destination.configuration, &objects, Rules::Wide)
+            .map_err(|misfit| misfit.message)?;
         let backup = (sink.backup)(&definition.destination.configuration)?;
         let hash = |shape: &serde_json::Value| {
             Sha256::new().chain_update(sink.name).chain_update([0]).chain_update(canonical(shape)).finalize().into()
@@ -71,7 +74,7 @@ impl Plan {
             sink,
             objects,
             backup: backup.as_ref().map(|backup| backup.objects.clone()),
-            processing: Processing::default(),
+            processing,
             gzip: Gzip { level: settings.gzip_level, members: settings.gzip_members },
             durability: settings.durability,
             disk_budget: settings.disk_budget,

@@ -1,9 +1,12 @@
-//! What is done to a stream's records between the log and the object.
+//! What is done to a stream's records between the log and the object: its `ProcessingConfiguration`, read once.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hydrant_transforms::processors::Transform;
+use hydrant_model::{Misfit, ObjectDestination, Rules};
+use hydrant_transforms::processors::{
+    Context, Facts, LambdaParameters, Parameters, ProcessorSpec, ProcessorType, Transform, parse,
+};
 use hydrant_transforms::records::{Arrived, Fates, Records, WantedKey};
 use serde_json::Value;
 
@@ -16,6 +19,10 @@ pub struct Processing {
     pub kept: Kept,
     /// The partition keys that the prefix has places for.
     pub wanted: Arc<[WantedKey]>,
+    /// The function that is asked, and its place among the stages; whoever has functions puts it there.
+    pub function: Option<(usize, LambdaParameters)>,
+    /// Records that may be taken on at once; one of them may become very large.
+    pub most_records: Option<usize>,
     /// What all error entries of the stream share.
     pub entries: EntryFacts,
 }
@@ -65,7 +72,59 @@ pub struct EntryFacts {
     pub table: Option<Value>,
 }
 
+/// A processor of the table, with its parameters.
+struct Built {
+    spec: &'static ProcessorSpec,
+    parameters: Parameters,
+    context: Context,
+}
+
+impl Stage for Built {
+    fn open(&self) -> Result<Processor, String> {
+        let build = self.spec.build.ok_or_else(|| format!("{} is not connected to anything", self.spec.name))?;
+        build(&self.parameters, &self.context).map(Processor::Local)
+    }
+}
+
 impl Processing {
+    /// Reads the processors of `configuration`, a stored destination whose bucket is `objects`.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with the member that breaks it.
+    pub fn read(configuration: &Value, objects: &ObjectDestination, rules: Rules) -> Result<Self, Misfit> {
+        let enabled = |name: &str| {
+            configuration.get(name).and_then(|it| it.get("Enabled")).and_then(Value::as_bool).unwrap_or(false)
+        };
+        let facts = Facts {
+            dynamic_partitioning: enabled("DynamicPartitioningConfiguration"),
+            prefix: &objects.prefix,
+            strict: rules == Rules::Strict,
+        };
+        let chain = parse(configuration.get("ProcessingConfiguration").unwrap_or(&Value::Null), facts)?;
+        let kept = match (facts.dynamic_partitioning, &chain.lambda) {
+            (true, _) => Kept::ByPartition,
+            (false, Some(_)) => Kept::Together,
+            (false, None) => Kept::Nowhere,
+        };
+        let most_records = chain.most_records();
+        let context = Context { wanted: Arc::clone(&chain.wanted) };
+        let at = chain.processors.iter().position(|(spec, _)| spec.kind == ProcessorType::Lambda);
+        let entries = EntryFacts { lambda_arn: chain.lambda.as_ref().map(|lambda| lambda.arn.clone()), table: None };
+        let stages = chain
+            .processors
+            .into_iter()
+            .map(|(spec, parameters)| Arc::new(Built { spec, parameters, context: context.clone() }) as Arc<dyn Stage>);
+        let (stages, wanted, function) = (stages.collect(), chain.wanted, at.zip(chain.lambda));
+        Ok(Self { stages, kept, wanted, function, most_records, entries })
+    }
+
+    /// Puts the function that is asked into its place.
+    pub fn connect(&mut self, function: Arc<dyn Stage>) {
+        if let Some(stage) = self.function.as_ref().and_then(|(at, _)| self.stages.get_mut(*at)) {
+            *stage = function;
+        }
+    }
+
     /// Whether records leave as they arrived.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()

@@ -1,7 +1,7 @@
 //! `UpdateDestination`.
 
 use hydrant_model::constraint::{Faults, Pattern, Text};
-use hydrant_model::{Shape, SinkSpec};
+use hydrant_model::{Rules, Shape, SinkSpec};
 use serde_json::Value;
 
 use super::requests::DESTINATION_ID_TEXT;
@@ -86,8 +86,27 @@ impl UpdateDestination {
         let mut definition = current.clone();
         definition.destination.configuration = (spec.merge)(&current.destination.configuration, update);
         definition.verify(spec, rulebook).map_err(|misfit| misfit.error)?;
+        let configurations = (&current.destination.configuration, &definition.destination.configuration);
+        keeps_what_is_for_good(configurations, rulebook.rules)?;
         Ok(definition)
     }
+}
+
+/// What is chosen when a stream is created, or can only be switched on.
+fn keeps_what_is_for_good((before, after): (&Value, &Value), rules: Rules) -> Result<(), Error> {
+    let partitioned =
+        |stored: &Value| stored.pointer("/DynamicPartitioningConfiguration/Enabled") == Some(&Value::Bool(true));
+    if rules == Rules::Strict && partitioned(before) != partitioned(after) {
+        return Err(Error::InvalidArgument(
+            "DynamicPartitioningConfiguration.Enabled is set when a delivery stream is created and cannot be changed"
+                .to_owned(),
+        ));
+    }
+    let backed_up = |stored: &Value| stored.get("S3BackupMode").and_then(Value::as_str) == Some("Enabled");
+    if backed_up(before) && !backed_up(after) {
+        return Err(Error::InvalidArgument("S3BackupMode cannot be changed from Enabled to Disabled".to_owned()));
+    }
+    Ok(())
 }
 
 /// Members by which `UpdateDestination` takes a destination.

@@ -3,6 +3,7 @@
 //! Every attempt makes the same of the same records, so nothing is kept between two of them but which ones failed: their
 //! entries are in the errors log before the first object becomes visible, and no later attempt writes them again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hydrant_model::{BodyError, Offset, RecordIdentity};
@@ -21,6 +22,8 @@ pub(super) struct StagesMaker {
     processing: Processing,
     failing: Failing,
     packer: Packer,
+    /// Read, and not taken on yet.
+    waiting: VecDeque<Arrived>,
     /// Taken on and not packed yet.
     ready: Option<Records>,
     ended: bool,
@@ -50,16 +53,21 @@ impl StagesMaker {
         };
         let stages = processing.open()?.into_iter().map(local).collect::<Result<_, _>>()?;
         let processing = processing.clone();
-        Ok(Self { reader, stages, processing, failing, packer, ready: None, ended: false })
+        Ok(Self { reader, stages, processing, failing, packer, waiting: VecDeque::new(), ready: None, ended: false })
     }
 
     /// Takes the records of the next frame through the processors.
     fn take(&mut self) -> Result<(), BodyError> {
-        let Some(view) = self.reader.next().map_err(failed)? else {
-            self.ended = true;
-            return Ok(());
-        };
-        let arrived = arrived(&view);
+        if self.waiting.is_empty() {
+            let Some(view) = self.reader.next().map_err(failed)? else {
+                self.ended = true;
+                return Ok(());
+            };
+            let mut frames = Gathering::default();
+            frames.add(&view);
+            self.waiting = frames.split(self.processing.most_records);
+        }
+        let Some(arrived) = self.waiting.pop_front() else { return Ok(()) };
         let mut records = Records::of(&arrived, Arc::clone(&self.processing.wanted));
         let mut fates = Fates::default();
         for stage in &mut self.stages {
@@ -127,13 +135,6 @@ impl Failing {
     }
 }
 
-/// The records of a frame.
-fn arrived(view: &FrameView<'_>) -> Arrived {
-    let mut frames = Gathering::default();
-    frames.add(view);
-    frames.done()
-}
-
 /// Frames, gathered into one stretch of records.
 #[derive(Default)]
 pub(super) struct Gathering {
@@ -161,7 +162,11 @@ impl Gathering {
         self.sources.is_empty()
     }
 
-    pub(super) fn done(self) -> Arrived {
-        Arrived { bytes: Arc::new(self.bytes), sources: self.sources }
+    /// The records, in lots of at most so many; none where there are none.
+    pub(super) fn split(self, most_records: Option<usize>) -> VecDeque<Arrived> {
+        let bytes = Arc::new(self.bytes);
+        let lot = most_records.unwrap_or(self.sources.len()).max(1);
+        let arrived = |sources: &[Source]| Arrived { bytes: Arc::clone(&bytes), sources: sources.to_vec() };
+        self.sources.chunks(lot).map(arrived).collect()
     }
 }

@@ -34,6 +34,7 @@ impl Service {
 
     async fn create(&self, request: &Value) -> Result<Value, Error> {
         let definition = Definition::from_request(request, &self.inner.rulebook)?;
+        self.check_function(&definition).await?;
         let name = definition.name.clone();
         let _changing = self.inner.changing.lock().await;
         self.add(definition, None).await?;
@@ -162,8 +163,17 @@ impl Service {
         let running = self.active(&update.name, Error::not_found_for_update)?;
         let described = running.described();
         let definition = update.apply(&described.definition, described.version, &self.inner.rulebook)?;
+        self.check_function(&definition).await?;
         self.put_into_force(&running, definition, described.applied.clone(), true).await?;
         Ok(json!({}))
+    }
+
+    /// Whether the function that a new definition asks can be asked: one that is missing would hold every record.
+    async fn check_function(&self, definition: &Definition) -> Result<(), Error> {
+        let plan = Plan::new(definition, 0, &self.inner.rulebook).map_err(Error::InvalidArgument)?;
+        let modules = Arc::clone(&self.inner.modules);
+        let checked = tokio::task::spawn_blocking(move || modules.check(&plan)).await;
+        checked.map_err(Error::internal)?.map_err(Error::InvalidArgument)
     }
 
     async fn tag(&self, request: &Value) -> Result<Value, Error> {
@@ -204,7 +214,7 @@ impl Service {
     ) -> Result<(), Error> {
         let before = running.described();
         let version = if new_version { before.version + 1 } else { before.version };
-        let plan = Plan::new(&definition, version, &self.inner.rulebook).map_err(Error::InvalidArgument)?;
+        let plan = self.plan(&definition, version).map_err(Error::InvalidArgument)?;
         let (store, now_ms) = (self.inner.store.clone(), self.inner.clock.wall_ms());
         let described: Described = blocking(move || {
             if new_version {

@@ -139,11 +139,17 @@ impl Service {
         self.inner.failed.cancel();
     }
 
+    /// What `definition` means, with its function connected.
+    pub(super) fn plan(&self, definition: &Definition, version: u64) -> Result<Plan, String> {
+        let mut plan = Plan::new(definition, version, &self.inner.rulebook)?;
+        self.inner.modules.connect(&mut plan);
+        Ok(plan)
+    }
+
     /// The configuration in force, and those that waiting records were taken in under.
     fn plans(&self, described: &Described, ledger: &Ledger) -> Result<Plans, Error> {
-        let rulebook = &self.inner.rulebook;
         let plan = |definition: &Definition, version| {
-            Plan::new(definition, version, rulebook).map(Arc::new).map_err(|reason| {
+            self.plan(definition, version).map(Arc::new).map_err(|reason| {
                 Error::Start(format!("version {version} of stream {} cannot be read: {reason}", definition.name))
             })
         };

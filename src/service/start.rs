@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::destinations::Objects;
 use super::files::read_for_start;
 use super::metered::MeteredDisk;
+use super::modules::Modules;
 use super::{Claim, Error, Inner, Service};
 use crate::api;
 use crate::catalog::{Folder, Loaded, Place, SetAside, Store};
@@ -114,6 +115,7 @@ impl Service {
                 committers,
                 shop,
                 destinations,
+                modules: Modules::open(&settings)?,
                 telemetry,
                 streams: parking_lot::RwLock::default(),
                 draining: parking_lot::Mutex::default(),

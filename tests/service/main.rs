@@ -5,6 +5,7 @@
 //! | [`road`] | what is put arrives: cuts, names, formats, order |
 //! | [`changes`] | streams that are created, changed, paused, deleted while records wait |
 //! | [`catalog`] | names, stream files, damaged folders, `--strict`, `check` |
+//! | [`processing`] | processors, modules, partitions, the error output, the backup |
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |
 //! | [`disk`] | the volume is full |
@@ -31,5 +32,6 @@ mod changes;
 mod crash;
 mod disk;
 mod hardship;
+mod processing;
 mod promises;
 mod road;

@@ -93,9 +93,12 @@ fn bucket(given: &Value) -> Map<String, Value> {
 }
 
 /// The first cross-field fault of a stored configuration.
-fn check(stored: &Value, _rules: Rules) -> Result<(), Misfit> {
+fn check(stored: &Value, rules: Rules) -> Result<(), Misfit> {
     supported(stored)?;
     check_bucket(stored, "")?;
+    if rules == Rules::Strict {
+        partitions_are_large(stored)?;
+    }
     if let Some(backup) = member(stored, BACKUP) {
         check_bucket(backup, "S3BackupConfiguration.")?;
         read(backup).map_err(|fault| {
@@ -113,10 +116,20 @@ fn supported(stored: &Value) -> Result<(), Misfit> {
         let message = "S3 backup destination configuration is required when enabling S3 backup.";
         return Err(Misfit::of(BACKUP, message));
     }
-    for name in ["ProcessingConfiguration", "DataFormatConversionConfiguration", "DynamicPartitioningConfiguration"] {
-        if member(stored, name).is_some_and(is_enabled) {
-            return unsupported(name, &format!("{name} with Enabled true"));
-        }
+    let name = "DataFormatConversionConfiguration";
+    if member(stored, name).is_some_and(is_enabled) {
+        return unsupported(name, &format!("{name} with Enabled true"));
+    }
+    Ok(())
+}
+
+/// AWS's least buffer of a partitioned stream.
+fn partitions_are_large(stored: &Value) -> Result<(), Misfit> {
+    let size = stored.pointer("/BufferingHints/SizeInMBs").and_then(Value::as_u64);
+    let partitioned = member(stored, "DynamicPartitioningConfiguration").is_some_and(is_enabled);
+    if partitioned && size.is_some_and(|size| size < LEAST_PARTITION_MBS) {
+        let message = "BufferingHints.SizeInMBs must be at least 64 when Dynamic Partitioning is enabled.";
+        return Err(Misfit::of("BufferingHints.SizeInMBs", message));
     }
     Ok(())
 }
@@ -318,6 +331,7 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
+const LEAST_PARTITION_MBS: u64 = 64;
 const MEBIBYTE: u64 = 1024 * 1024;
 const BACKUP: &str = "S3BackupConfiguration";
 const VALID_ERROR_PREFIX: &str = "!{firehose:error-output-type}/";

@@ -1,6 +1,6 @@
 //! One pass: a stretch of the records' log through the processors into the spool and the errors log, each record once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use hydrant_model::{Offset, OffsetRange, SetId};
@@ -61,11 +61,22 @@ impl Pass {
         let _grant: Grant = stream.shop.memory.take(PASS_BYTES + shape.processing.memory_bytes()).await;
         let at_least = stream.spool.log().synced().offset;
         let losses = stream.spool.log().losses();
-        let stages = shape.processing.open()?;
+        // A module that was replaced is compiled here.
+        let processing = shape.processing.clone();
+        let stages = stream.shop.workers.run(move || processing.open()).await?;
         let reader = stream.log.read(batch.range.from, batch.range.to);
         let failing = Failing::new(&stream.errors, false);
-        let mut work =
-            Work { reader, stages, failing, groups: Groups::default(), chunk: None, dropped: 0, shape, stream };
+        let mut work = Work {
+            reader,
+            stages,
+            failing,
+            groups: Groups::default(),
+            waiting: VecDeque::new(),
+            chunk: None,
+            dropped: 0,
+            shape,
+            stream,
+        };
         let mut slices = Slices { run: run.id, at_least, newest: HashMap::new(), written: Vec::new() };
         loop {
             let (back, step) = work.stream.shop.workers.run(move || work.advance()).await?;
@@ -105,6 +116,8 @@ struct Work {
     stages: Vec<Processor>,
     failing: Failing,
     groups: Groups,
+    /// Records that were read, to be taken on one lot after the other.
+    waiting: VecDeque<Arrived>,
     chunk: Option<Chunk>,
     dropped: u64,
     shape: Arc<Plan>,
@@ -133,10 +146,10 @@ impl Work {
     /// Takes records on as far as that is done on this thread.
     fn advance(mut self) -> Result<(Self, Step), String> {
         let Some(mut chunk) = self.chunk.take() else {
-            let arrived = self.gather()?;
-            if arrived.sources.is_empty() {
-                return Ok((self, Step::End));
+            if self.waiting.is_empty() {
+                self.waiting = self.gather()?.split(self.shape.processing.most_records);
             }
+            let Some(arrived) = self.waiting.pop_front() else { return Ok((self, Step::End)) };
             let records = Records::of(&arrived, Arc::clone(&self.shape.processing.wanted));
             self.chunk = Some(Chunk { arrived, records, next: 0 });
             return self.advance();
@@ -179,13 +192,13 @@ impl Work {
         Ok(())
     }
 
-    fn gather(&mut self) -> Result<Arrived, String> {
+    fn gather(&mut self) -> Result<Gathering, String> {
         let mut frames = Gathering::default();
         while frames.is_empty() || frames.bytes() < CHUNK_BYTES {
             let Some(view) = self.reader.next().map_err(|error| failed(error).to_string())? else { break };
             frames.add(&view);
         }
-        Ok(frames.done())
+        Ok(frames)
     }
 }
 

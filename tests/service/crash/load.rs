@@ -14,7 +14,7 @@ use crate::harness::{Bucket, Client};
 use crate::unpack::unpack;
 
 /// Streams that the load goes to.
-pub(super) const STREAMS: [&str; 4] = ["small", "zipped", "os", "large"];
+pub(super) const STREAMS: [&str; 5] = ["small", "zipped", "os", "large", "parted"];
 
 /// Ids of what was put.
 #[derive(Default)]
@@ -54,6 +54,8 @@ impl Load {
             ("e", "os", Door::PlainHttp, 10, 300, 5),
             ("f", "os", Door::PutRecord, 1, 300, 5),
             ("g", "large", Door::PlainHttp, 12, 50_000, 100),
+            ("h", "parted", Door::PlainHttp, 20, 100, 10),
+            ("i", "parted", Door::PutRecordBatch, 20, 100, 10),
         ] {
             let producer = Producer {
                 name,
@@ -123,12 +125,17 @@ impl Producer {
         }
     }
 
+    fn line(&self, id: &str) -> String {
+        let line = line(id, self.padding);
+        if self.stream == "parted" { parted(id, &line) } else { line }
+    }
+
     /// Puts records of these ids once; gives back which were acknowledged.
     async fn put(&self, client: &Client, ids: &[String]) -> Vec<String> {
         let all = || ids.to_vec();
         match self.door {
             Door::PutRecord => {
-                let record = record(&line(&ids[0], self.padding));
+                let record = record(&self.line(&ids[0]));
                 let request = json!({ "DeliveryStreamName": self.stream, "Record": record });
                 match client.try_call("PutRecord", &request).await {
                     Ok(Ok(answer)) if answer["RecordId"].is_string() => all(),
@@ -136,7 +143,7 @@ impl Producer {
                 }
             }
             Door::PutRecordBatch => {
-                let records: Vec<_> = ids.iter().map(|id| record(&line(id, self.padding))).collect();
+                let records: Vec<_> = ids.iter().map(|id| record(&self.line(id))).collect();
                 let request = json!({ "DeliveryStreamName": self.stream, "Records": records });
                 let Ok(Ok(answer)) = client.try_call("PutRecordBatch", &request).await else { return Vec::new() };
                 let entries = answer["RequestResponses"].as_array().expect("entries");
@@ -144,7 +151,7 @@ impl Producer {
                 accepted.map(|(id, _)| id.clone()).collect()
             }
             Door::PlainHttp => {
-                let lines: String = ids.iter().map(|id| line(id, self.padding)).collect();
+                let lines: String = ids.iter().map(|id| self.line(id)).collect();
                 match client.try_post(&format!("/streams/{}/records", self.stream), "text/plain", lines).await {
                     Ok((200, answer)) if answer["accepted"] == ids.len() => all(),
                     _ => Vec::new(),
@@ -163,11 +170,31 @@ fn line(id: &str, padding: usize) -> String {
     format!("{id} {} {id}\n", "x".repeat(padding))
 }
 
+/// A record with a partition: of eleven, one has none that an object can be named after.
+fn parted(id: &str, line: &str) -> String {
+    let number: u64 = id.get(1..).and_then(|digits| digits.parse().ok()).expect("a letter and a number");
+    let partition = if number.is_multiple_of(11) { "..".to_owned() } else { format!("p{}", number % 7) };
+    format!("{}\n", json!({ "p": partition, "line": line.trim_end() }))
+}
+
+/// The line in a record with a partition, or in the error entry about it.
+fn unparted(text: &str) -> String {
+    let mut record: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text:.200}"));
+    if let Some(raw) = record["rawData"].as_str() {
+        let raw = base64_simd::STANDARD.decode_to_vec(raw).expect("base64");
+        record = serde_json::from_slice(&raw).expect("a record");
+        assert_eq!(record["p"], "..", "a record that could be delivered is in the error output");
+    }
+    record["line"].as_str().expect("a line").to_owned()
+}
+
 /// Every acknowledged record in exactly one object, every other in at most one, each one whole.
 pub(super) fn check(bucket: &Bucket, book: &Book) {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
+    let mut backed_up: BTreeMap<String, String> = BTreeMap::new();
     let mut twice = Vec::new();
     for object in bucket.objects("") {
+        let found = if object.key.starts_with("backup/") { &mut backed_up } else { &mut found };
         let gzip = object.key.rsplit('.').next() == Some("gz");
         let compression = if gzip { Compression::Gzip } else { Compression::Uncompressed };
         let mut bytes = Vec::new();
@@ -175,6 +202,7 @@ pub(super) fn check(bucket: &Bucket, book: &Book) {
         let text = String::from_utf8(bytes).expect("text");
         assert!(text.ends_with('\n'), "{} ends within a record", object.key);
         for line in text.lines() {
+            let line = if line.starts_with('{') { unparted(line) } else { line.to_owned() };
             let (id, rest) = line.split_once(' ').unwrap_or_else(|| panic!("no record in {}: {line:.100}", object.key));
             let (padding, end) = rest.rsplit_once(' ').expect("a whole record");
             assert!(
@@ -187,6 +215,9 @@ pub(super) fn check(bucket: &Bucket, book: &Book) {
             }
         }
     }
+    let parted = book.acknowledged.iter().filter(|id| id.starts_with(['h', 'i']));
+    let missing: Vec<_> = parted.filter(|id| !backed_up.contains_key(*id)).collect();
+    assert!(missing.is_empty(), "{} records not backed up: {:?}", missing.len(), &missing[..missing.len().min(20)]);
     let invented: Vec<_> = found.keys().filter(|id| !book.tried.contains(*id)).collect();
     let lost: Vec<_> = book.acknowledged.iter().filter(|id| !found.contains_key(*id)).collect();
     assert!(twice.is_empty(), "{} records twice: {:?}", twice.len(), &twice[..twice.len().min(20)]);

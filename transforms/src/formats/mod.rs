@@ -19,10 +19,10 @@ mod batches;
 pub mod json;
 pub mod orc;
 pub mod parquet;
-pub mod schema;
 #[cfg(test)]
 #[path = "../../examples/columnar/samples.rs"]
 mod samples;
+pub mod schema;
 #[cfg(test)]
 mod values;
 
