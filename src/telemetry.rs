@@ -7,6 +7,7 @@
 
 mod levels;
 mod process;
+mod processing;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -19,6 +20,9 @@ use prometheus::{
 };
 
 pub use levels::{CursorLevels, Levels, StreamLevels};
+pub use processing::Taken;
+
+use processing::ByProcessor;
 
 /// All metrics of the process; made once and shared.
 pub struct Telemetry {
@@ -27,6 +31,7 @@ pub struct Telemetry {
     request_seconds: HistogramVec,
     log_sync_seconds: Histogram,
     by_stream: Arc<ByStream>,
+    by_processor: Arc<ByProcessor>,
     levels: OnceLock<Box<dyn Fn() -> Levels + Send + Sync>>,
 }
 
@@ -52,6 +57,7 @@ pub struct DeliveryMetrics {
     stream: Arc<str>,
     destination: Arc<str>,
     by_stream: Arc<ByStream>,
+    by_processor: Arc<ByProcessor>,
     records: IntCounter,
     bytes: IntCounter,
     objects: IntCounter,
@@ -92,6 +98,7 @@ impl Telemetry {
             ),
             log_sync_seconds: histogram("hydrant_log_sync_seconds", "Time of a log's write and sync."),
             by_stream: Arc::new(ByStream::new()),
+            by_processor: Arc::new(ByProcessor::new()),
             levels: OnceLock::new(),
             registry,
         };
@@ -102,7 +109,7 @@ impl Telemetry {
             Box::new(telemetry.log_sync_seconds.clone()),
             Box::new(process::Process::new()),
         ];
-        for collector in of_streams.into_iter().chain(others) {
+        for collector in of_streams.into_iter().chain(others).chain(telemetry.by_processor.collectors()) {
             telemetry.registry.register(collector).expect("every metric has a name of its own");
         }
         telemetry
@@ -134,7 +141,9 @@ impl Telemetry {
         let (stream, destination): (Arc<str>, Arc<str>) = (stream.into(), destination.into());
         let labels = [&*stream, &*destination];
         by_stream.series.lock().entry(Arc::clone(&stream)).or_default().destinations.insert(Arc::clone(&destination));
+        self.by_processor.know(&stream);
         DeliveryMetrics {
+            by_processor: Arc::clone(&self.by_processor),
             records: by_stream.delivered_records.with_label_values(&labels),
             bytes: by_stream.delivered_bytes.with_label_values(&labels),
             objects: by_stream.delivered_objects.with_label_values(&labels),
@@ -160,6 +169,7 @@ impl Telemetry {
     /// Removes every series of a stream. Handles that are still held count for nobody from now on.
     pub fn forget_stream(&self, name: &str) {
         self.by_stream.forget(name);
+        self.by_processor.forget(name);
     }
 
     /// Everything in the text format of Prometheus.
@@ -211,6 +221,11 @@ impl DeliveryMetrics {
             let shown = bounded(&mut series.error_types, error_type.to_owned(), |other| other);
             self.by_stream.error_output_records.with_label_values(&[&*self.stream, &shown]).inc_by(records);
         }
+    }
+
+    /// Counts what a processor did to some records. The names must come from a fixed list.
+    pub fn taken(&self, processor: &'static str, taken: &Taken) {
+        self.by_processor.taken(&self.stream, processor, taken);
     }
 
     /// Counts an object, or whatever the destination takes at a time, that was delivered.

@@ -56,6 +56,9 @@ pub trait Remote: Send {
 
 /// Makes a processor, anew for each pass over records.
 pub trait Stage: Send + Sync {
+    /// AWS's `Type` of the processor.
+    fn name(&self) -> &'static str;
+
     /// Makes it.
     ///
     /// # Errors
@@ -80,6 +83,10 @@ struct Built {
 }
 
 impl Stage for Built {
+    fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
     fn open(&self) -> Result<Processor, String> {
         let build = self.spec.build.ok_or_else(|| format!("{} is not connected to anything", self.spec.name))?;
         build(&self.parameters, &self.context).map(Processor::Local)

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::ledger::Failures;
 use crate::clock::Clock;
-use crate::telemetry::DeliveryMetrics;
+use crate::telemetry::{DeliveryMetrics, Taken};
 
 /// Where the road writes what happens, and status reads it.
 pub struct Board {
@@ -84,6 +84,11 @@ impl Board {
         for failures in failures {
             self.metrics.to_error_output(&failures.output, failures.records);
         }
+    }
+
+    /// Counts what a processor did to some records.
+    pub(super) fn taken(&self, processor: &'static str, taken: &Taken) {
+        self.metrics.taken(processor, taken);
     }
 
     /// Notes a failure; whether it is news, and not what failed before.

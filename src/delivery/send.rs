@@ -240,7 +240,7 @@ impl Send {
                 let named =
                     self.stream.ledger.with(|state| state.open.get(&self.open.intent.id.0).is_some_and(|it| it.failed));
                 let failing = Failing::new(&self.stream.errors, named);
-                Box::new(StagesMaker::new(records(), &shape.processing, failing, packer)?)
+                Box::new(StagesMaker::new(&self.stream, records(), &shape.processing, failing, packer)?)
             }
             Contents::Records => Box::new(CopyMaker { reader: records(), packer }),
             Contents::Slices { slices, .. } => {

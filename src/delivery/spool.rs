@@ -48,7 +48,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// The spool in `log`, of which the ledger says `spooled`. What waits in it is unknown until it is [scanned](scan).
+    /// The spool in `log`, of which the ledger says `spooled`. What waits in it is unknown until it is scanned.
     pub fn new(log: Log, spooled: &Spooled, now: Instant) -> Arc<Self> {
         let unknown = AtomicBool::new(!spooled.runs.is_empty());
         Arc::new(Self { log, table: Mutex::new(Table::new(now)), leaving: Mutex::default(), unknown })

@@ -3,20 +3,24 @@
 //! Every attempt makes the same of the same records, so nothing is kept between two of them but which ones failed: their
 //! entries are in the errors log before the first object becomes visible, and no later attempt writes them again.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use hydrant_model::{BodyError, Offset, RecordIdentity};
 use hydrant_transforms::processors::Transform;
 use hydrant_transforms::records::{Arrived, Failure, Fates, Records, Source, Span};
+use tokio::time::Instant;
 
 use super::body::{Maker, Packer, failed};
 use super::errors::{ErrorsLog, Set, Times, entry};
+use super::stream::Stream;
 use crate::catalog::{EntryFacts, Processing, Processor};
 use crate::log::{FrameView, Reader};
+use crate::telemetry::Taken;
 
 /// Makes an object of what processors make of the records of a range.
 pub(super) struct StagesMaker {
+    stream: Arc<Stream>,
     reader: Reader,
     stages: Vec<Box<dyn Transform>>,
     processing: Processing,
@@ -27,6 +31,36 @@ pub(super) struct StagesMaker {
     /// Taken on and not packed yet.
     ready: Option<Records>,
     ended: bool,
+}
+
+/// Counts what a processor does.
+pub(super) struct Counting<'s> {
+    stream: &'s Stream,
+    processor: &'static str,
+    came: (u64, u64),
+    began: Instant,
+}
+
+impl<'s> Counting<'s> {
+    /// `processor` is about to take `records`.
+    pub(super) fn begin(stream: &'s Stream, processor: &'static str, records: &Records) -> Self {
+        Self { stream, processor, came: size(records), began: stream.shop.clock.now() }
+    }
+
+    /// It has taken them.
+    pub(super) fn end(self, records: &Records, fates: &Fates) {
+        let mut failed = HashMap::new();
+        for failure in &fates.failures {
+            *failed.entry(failure.code.to_string()).or_default() += 1;
+        }
+        let time = self.stream.shop.clock.now() - self.began;
+        let taken = Taken { came: self.came, went: size(records), dropped: fates.dropped, failed, time };
+        self.stream.boards.main.taken(self.processor, &taken);
+    }
+}
+
+fn size(records: &Records) -> (u64, u64) {
+    (records.len() as u64, records.bytes() as u64)
 }
 
 /// Where failures go.
@@ -42,6 +76,7 @@ impl StagesMaker {
     /// # Errors
     /// A processor cannot be made.
     pub(super) fn new(
+        stream: &Arc<Stream>,
         reader: Reader,
         processing: &Processing,
         failing: Failing,
@@ -53,7 +88,17 @@ impl StagesMaker {
         };
         let stages = processing.open()?.into_iter().map(local).collect::<Result<_, _>>()?;
         let processing = processing.clone();
-        Ok(Self { reader, stages, processing, failing, packer, waiting: VecDeque::new(), ready: None, ended: false })
+        Ok(Self {
+            stream: Arc::clone(stream),
+            reader,
+            stages,
+            processing,
+            failing,
+            packer,
+            waiting: VecDeque::new(),
+            ready: None,
+            ended: false,
+        })
     }
 
     /// Takes the records of the next frame through the processors.
@@ -69,11 +114,12 @@ impl StagesMaker {
         }
         let Some(arrived) = self.waiting.pop_front() else { return Ok(()) };
         let mut records = Records::of(&arrived, Arc::clone(&self.processing.wanted));
-        let mut fates = Fates::default();
-        for stage in &mut self.stages {
-            let found = fates.failures.len();
+        for (stage, maker) in self.stages.iter_mut().zip(&self.processing.stages) {
+            let mut fates = Fates::default();
+            let counting = Counting::begin(&self.stream, maker.name(), &records);
             records = stage.apply(records, &arrived, &mut fates);
-            for failure in fates.failures.iter().skip(found) {
+            counting.end(&records, &fates);
+            for failure in &fates.failures {
                 self.failing.add(&self.processing.entries, failure, &records, &arrived)?;
             }
         }

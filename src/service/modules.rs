@@ -119,6 +119,10 @@ struct ModuleStage {
 }
 
 impl Stage for ModuleStage {
+    fn name(&self) -> &'static str {
+        "Lambda"
+    }
+
     fn open(&self) -> Result<Processor, String> {
         let pool = self.modules.pool(&self.lambda.arn)?;
         let transform = WasmTransform::new(pool, self.lambda.buffer_bytes, self.lambda.retries);

@@ -99,6 +99,10 @@ async fn records_leave_under_their_keys_and_those_without_go_to_the_error_output
     }
     let counted = client.metric("hydrant_error_output_records_total", &["stream=\"s\""]).await;
     assert_eq!(counted, failed.len() as u64);
+    let of = ["stream=\"s\"", "processor=\"MetadataExtraction\""];
+    assert_eq!(client.metric("hydrant_processor_records_in_total", &of).await, 304);
+    let refused = client.metric("hydrant_processor_failed_records_total", &of).await;
+    assert_eq!(client.metric("hydrant_processor_records_out_total", &of).await, 304 - refused);
     bench.hydrant.terminate().await;
 }
 

@@ -9,6 +9,10 @@ use crate::catalog::{Processor, Stage};
 pub(super) struct Refusing;
 
 impl Stage for Refusing {
+    fn name(&self) -> &'static str {
+        "Refusing"
+    }
+
     fn open(&self) -> Result<Processor, String> {
         Ok(Processor::Local(Box::new(Self)))
     }

@@ -14,7 +14,7 @@ use crate::delivery::body::failed;
 use crate::delivery::cut::Batch;
 use crate::delivery::ledger::{Failures, Processed};
 use crate::delivery::memory::Grant;
-use crate::delivery::stages::{Failing, Gathering};
+use crate::delivery::stages::{Counting, Failing, Gathering};
 use crate::delivery::stream::Stream;
 use crate::log::{AppendError, Appended, Durability, Payload, Placement, Reader};
 
@@ -160,7 +160,9 @@ impl Work {
                 return Ok((self, Step::Ask));
             };
             let mut fates = Fates::default();
+            let counting = Counting::begin(&self.stream, name(&self.shape, chunk.next), &chunk.records);
             chunk.records = local.apply(chunk.records, &chunk.arrived, &mut fates);
+            counting.end(&chunk.records, &fates);
             chunk.next += 1;
             self.note(&fates, &chunk)?;
         }
@@ -175,7 +177,9 @@ impl Work {
         let Some(mut chunk) = self.chunk.take() else { return Ok(()) };
         if let Some(Processor::Remote(remote)) = self.stages.get_mut(chunk.next) {
             let mut fates = Fates::default();
+            let counting = Counting::begin(&self.stream, name(&self.shape, chunk.next), &chunk.records);
             chunk.records = remote.apply(chunk.records, &chunk.arrived, &mut fates).await;
+            counting.end(&chunk.records, &fates);
             chunk.next += 1;
             self.note(&fates, &chunk)?;
         }
@@ -200,6 +204,11 @@ impl Work {
         }
         Ok(frames)
     }
+}
+
+/// The processor at this place.
+fn name(shape: &Plan, at: usize) -> &'static str {
+    shape.processing.stages.get(at).map_or("", |stage| stage.name())
 }
 
 /// What a pass has written to the spool.
