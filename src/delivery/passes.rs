@@ -79,14 +79,19 @@ impl Stream {
     pub(super) async fn find_waiting(&self) {
         while self.spool.is_unknown() {
             let (log, ledger) = (self.spool.log().clone(), Arc::clone(&self.ledger));
+            let (clock, hints) = (self.shop.clock.clone(), self.current().objects.hints);
             let found = self.shop.workers.run(move || {
-                let mut found = Vec::new();
-                spool::scan(&log, &ledger, |at, head| found.push((at, head.small()))).map(|()| found)
+                let now = clock.now();
+                let mut table = spool::Table::new(now);
+                let add = |at, head: spool::Head| {
+                    let age = spool::age(clock.wall_ms(), head.oldest_ms, hints.interval);
+                    table.add(at, &head, age, now, hints.size_bytes);
+                };
+                spool::scan(&log, &ledger, add).map(|()| table)
             });
             match found.await {
                 Ok(found) => {
-                    self.spool.with(spool::Table::clear);
-                    self.add_slices(found);
+                    self.spool.with(|table| *table = found);
                     self.spool.set_unknown(false);
                     self.low_water.set(self.delivered_to());
                 }

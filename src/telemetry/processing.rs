@@ -100,7 +100,9 @@ impl ByProcessor {
         for processor in series.processors {
             // A series that never counted is not there: that is what the errors say.
             let counts = [&self.records_in, &self.bytes_in, &self.records_out, &self.bytes_out, &self.dropped];
-            counts.into_iter().for_each(|vector| drop(vector.remove_label_values(&[stream, processor])));
+            for vector in counts {
+                drop(vector.remove_label_values(&[stream, processor]));
+            }
             drop(self.seconds.remove_label_values(&[stream, processor]));
         }
         for (processor, code) in series.codes {

@@ -38,11 +38,6 @@ pub(in crate::delivery) struct Head {
 }
 
 impl Head {
-    /// Without its keys, which the table does not need.
-    pub(in crate::delivery) fn small(self) -> Self {
-        Self { keys: Vec::new(), ..self }
-    }
-
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FIXED_BYTES);
         bytes.push(VERSION);

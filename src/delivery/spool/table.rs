@@ -139,11 +139,6 @@ impl Table {
         self.partitions.insert(partition, waiting);
     }
 
-    /// Forgets everything.
-    pub(in crate::delivery) fn clear(&mut self) {
-        *self = Self::new(self.began);
-    }
-
     /// How many partitions wait.
     pub(in crate::delivery) fn len(&self) -> usize {
         self.partitions.len()
