@@ -19,10 +19,10 @@ impl FromStr for Name {
         let rule = || format!("{text:?} must be the ARN of a Lambda function, or its name");
         let parts: Vec<&str> = text.split(':').collect();
         let (function, qualifier) = match *parts.as_slice() {
-            [function] => (function, None),
-            [function, qualifier] => (function, Some(qualifier)),
-            ["arn", _, "lambda", _, _, "function", function] => (function, None),
-            ["arn", _, "lambda", _, _, "function", function, qualifier] => (function, Some(qualifier)),
+            [function] | ["arn", _, "lambda", _, _, "function", function] => (function, None),
+            [function, qualifier] | ["arn", _, "lambda", _, _, "function", function, qualifier] => {
+                (function, Some(qualifier))
+            }
             _ => return Err(rule()),
         };
         let is_word = |text: &str, more: &[char]| {

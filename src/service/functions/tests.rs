@@ -180,7 +180,7 @@ async fn an_answer_over_6_mb_is_given_up_and_one_of_6_mb_is_read() {
     assert_eq!(failure(move || Reply::Raw(announced.clone().into())).await, over);
     let endless = || {
         let mut answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-        let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x1_0000], b"\r\n"].concat();
+        let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 0x1_0000], b"\r\n"].concat();
         answer.extend(chunk.repeat(MOST_PAYLOAD_BYTES / 0x1_0000 + 1));
         // It breaks off here, which only a client sees that reads on.
         Reply::Raw(answer)
