@@ -8,6 +8,7 @@
 //! | `draining` | deleted streams until they are gone |
 //! | `files` | stream files, at the start and again on a reload |
 //! | `destinations` | sinks for plans |
+//! | `functions` | Lambda functions behind an endpoint |
 //! | `watch` | free space, the pool, the metrics that are read when somebody asks |
 //! | `reach` | what `hydrant check` asks for |
 //! | `backend` | what the API's room asks for |
@@ -17,6 +18,8 @@ mod control;
 mod destinations;
 mod draining;
 mod files;
+#[allow(dead_code, reason = "called once a plan names a function")]
+mod functions;
 mod metered;
 mod modules;
 mod reach;

@@ -96,4 +96,4 @@ Examples:
 Exit codes: 0 done; 1 tried and failed, or faults were found; 2 wrong usage; 3 refused to start.";
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,4 @@
-pub(in crate::cli) mod server;
+pub(crate) mod server;
 mod transform;
 
 use std::fs;

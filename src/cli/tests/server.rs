@@ -9,79 +9,90 @@ use parking_lot::Mutex;
 
 /// A request as it arrived.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cli) struct Request {
-    pub(in crate::cli) method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// Path and query.
-    pub(in crate::cli) target: String,
+    pub(crate) target: String,
     /// Lower-case names.
-    pub(in crate::cli) headers: Vec<(String, String)>,
-    pub(in crate::cli) body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What the server does with a request.
-pub(in crate::cli) enum Reply {
+pub(crate) enum Reply {
     Answer {
         status: u16,
         headers: String,
         body: String,
     },
+    /// These bytes and no others, and the connection is closed.
+    Raw(Vec<u8>),
     /// It closes the connection: the request arrived, its answer is lost.
     Lost,
+    /// It keeps the connection and says nothing.
+    Silence,
 }
 
 impl Reply {
-    pub(in crate::cli) fn json(status: u16, body: &str) -> Self {
+    pub(crate) fn json(status: u16, body: &str) -> Self {
         Self::Answer { status, headers: String::new(), body: body.to_owned() }
     }
 }
 
 /// A running server; it runs until the process ends.
-pub(in crate::cli) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Answers each request, in the order of arrival, by `script`.
-    pub(in crate::cli) fn start(mut script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn start(mut script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
         thread::spawn(move || {
+            let mut kept = Vec::new();
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let Some(request) = read(&stream) else { continue };
                 seen.lock().push(request.clone());
-                if let Reply::Answer { status, headers, body } = script(&request) {
-                    let length = body.len();
-                    let head = format!(
-                        "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
-                    );
-                    stream.write_all((head + &body).as_bytes()).unwrap();
+                match script(&request) {
+                    Reply::Answer { status, headers, body } => {
+                        let length = body.len();
+                        let head = format!(
+                            "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
+                        );
+                        stream.write_all((head + &body).as_bytes()).unwrap();
+                    }
+                    // A client that has read enough closes the connection while this is on its way.
+                    Reply::Raw(bytes) => _ = stream.write_all(&bytes),
+                    Reply::Lost => {}
+                    Reply::Silence => kept.push(stream),
                 }
             }
         });
         Self { address, requests }
     }
 
-    pub(in crate::cli) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Every request so far.
-    pub(in crate::cli) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().clone()
     }
 
     /// Path and query of every request so far.
-    pub(in crate::cli) fn targets(&self) -> Vec<String> {
+    pub(crate) fn targets(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.target).collect()
     }
 }
 
 /// A URL where nobody listens.
-pub(in crate::cli) fn nobody() -> String {
+pub(crate) fn nobody() -> String {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     format!("http://{address}")
 }
