@@ -8,7 +8,9 @@
 //! | `draining` | deleted streams until they are gone |
 //! | `files` | stream files, at the start and again on a reload |
 //! | `destinations` | sinks for plans |
-//! | `functions` | Lambda functions behind an endpoint |
+//! | `lambda` | the functions that streams ask |
+//! | `modules` | those that a module stands in for |
+//! | `functions` | those behind a Lambda endpoint |
 //! | `watch` | free space, the pool, the metrics that are read when somebody asks |
 //! | `reach` | what `hydrant check` asks for |
 //! | `backend` | what the API's room asks for |
@@ -18,8 +20,8 @@ mod control;
 mod destinations;
 mod draining;
 mod files;
-#[allow(dead_code, reason = "called once a plan names a function")]
 mod functions;
+mod lambda;
 mod metered;
 mod modules;
 mod reach;
@@ -95,7 +97,7 @@ struct Inner {
     committers: Arc<ThreadCommitters>,
     shop: Shop,
     destinations: Arc<dyn Destinations>,
-    modules: Arc<modules::Modules>,
+    lambdas: Arc<lambda::Lambdas>,
     telemetry: Arc<Telemetry>,
     /// Streams by name; a deleted one keeps its name until it is drained or another takes it.
     streams: RwLock<HashMap<String, Arc<Running>>>,

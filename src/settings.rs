@@ -29,7 +29,7 @@ pub use value::size;
 
 use knob::{
     ACCOUNT, BODY_MEMORY, CONFIG, CREATE_BUCKETS, DATA, DELIVERY_MEMORY, DISK_BUDGET, FREE_SPACE_FLOOR, INSECURE,
-    LISTEN, LOG_FORMAT, MAX_BODY_BYTES, MAX_RECORD_BYTES, MODULES, REGION, S3_ENDPOINT, SCHEMAS, SHUTDOWN_TIMEOUT,
+    LAMBDA_ENDPOINT, LISTEN, LOG_FORMAT, MAX_BODY_BYTES, MAX_RECORD_BYTES, MODULES, REGION, S3_ENDPOINT, SCHEMAS, SHUTDOWN_TIMEOUT,
     STREAMS, STRICT,
 };
 
@@ -58,6 +58,8 @@ pub struct Settings {
     pub streams: Option<PathBuf>,
     /// Folder of WASM modules.
     pub modules: PathBuf,
+    /// Where functions are invoked that no module stands in for.
+    pub lambda_endpoint: Option<String>,
     /// Folder of table definitions.
     pub schemas: PathBuf,
     /// Region in ARNs and signatures.
@@ -182,6 +184,7 @@ impl<'a> Reader<'a> {
         let free_space_floor = self.value(&FREE_SPACE_FLOOR, size);
         let streams = self.optional(&STREAMS, value::path);
         let modules = self.optional(&MODULES, value::path).or(default_modules);
+        let lambda_endpoint = self.optional(&LAMBDA_ENDPOINT, value::url);
         let schemas = self.optional(&SCHEMAS, value::path).or(default_schemas);
         let region = self.value(&REGION, value::region);
         let account = self.value(&ACCOUNT, value::account);
@@ -210,6 +213,7 @@ impl<'a> Reader<'a> {
             free_space_floor: free_space_floor?,
             streams,
             modules: modules?,
+            lambda_endpoint,
             schemas: schemas?,
             region: region?,
             account: account?,

@@ -102,9 +102,9 @@ impl Board {
         news
     }
 
-    /// Notes something that is not an answer of the destination's: the log cannot be read, a name cannot be made.
-    pub(super) fn troubled(&self, code: &str, message: String, retry_in: Duration) {
-        self.failed(&DeliveryError { code: code.to_owned(), message }, retry_in);
+    /// Notes something, and whether it is news, that is not an answer of the destination's: the log cannot be read, a name cannot be made.
+    pub(super) fn troubled(&self, code: &str, message: String, retry_in: Duration) -> bool {
+        self.failed(&DeliveryError { code: code.to_owned(), message }, retry_in)
     }
 
     pub(super) fn sending(&self, more: bool) {

@@ -65,8 +65,13 @@ impl Passes {
             }
             Err((batch, reason)) => {
                 self.run = None;
-                stream.boards.main.troubled("InternalError", reason.clone(), TROUBLE_RETRY);
-                tracing::error!(stream = %stream.name, range = %batch.range, reason, "records could not be processed");
+                let news = stream.boards.main.troubled(NOT_PROCESSED, reason.clone(), TROUBLE_RETRY);
+                // Each trouble of a stream is told once; it is tried again for as long as it lasts.
+                if news {
+                    tracing::error!(stream = %stream.name, range = %batch.range, reason, "records could not be processed");
+                } else {
+                    tracing::debug!(stream = %stream.name, range = %batch.range, reason, "not processed yet");
+                }
                 cutter.go_back(&batch);
                 cutter.rest(TROUBLE_RETRY);
             }
@@ -257,3 +262,6 @@ impl Stream {
         Some(OpenIntent { cursor, contents, failed: false, intent, shape, ends_at: None, notes })
     }
 }
+
+/// The code of a pass that came to no end, in status and metrics.
+const NOT_PROCESSED: &str = "Processing.Failed";

@@ -171,8 +171,8 @@ impl Service {
     /// Whether the function that a new definition asks can be asked: one that is missing would hold every record.
     async fn check_function(&self, definition: &Definition) -> Result<(), Error> {
         let plan = Plan::new(definition, 0, &self.inner.rulebook).map_err(Error::InvalidArgument)?;
-        let modules = Arc::clone(&self.inner.modules);
-        let checked = tokio::task::spawn_blocking(move || modules.check(&plan)).await;
+        let lambdas = Arc::clone(&self.inner.lambdas);
+        let checked = tokio::task::spawn_blocking(move || lambdas.check(&plan)).await;
         checked.map_err(Error::internal)?.map_err(Error::InvalidArgument)
     }
 

@@ -174,7 +174,7 @@ fn file_root(path: &Path) -> Result<FileRoot, Error> {
 }
 
 /// Credentials and region from the SDK's default chain. Nothing is asked yet: credentials are fetched at the first delivery.
-async fn sdk_config(settings: &Settings) -> aws_config::SdkConfig {
+pub(super) async fn sdk_config(settings: &Settings) -> aws_config::SdkConfig {
     let client = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
     aws_config::defaults(aws_config::BehaviorVersion::latest())
         .region(aws_config::Region::new(settings.region.clone()))

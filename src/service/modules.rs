@@ -15,7 +15,6 @@ use hydrant_transforms::wasm::{Engine, Limits, Module, Pool, Start, WasmTransfor
 use parking_lot::Mutex;
 
 use super::Error;
-use crate::catalog::{Plan, Processor, Stage};
 use crate::settings::Settings;
 
 /// The modules of a process.
@@ -49,33 +48,43 @@ impl Stamp {
 
 impl Modules {
     /// The modules in the directory that `settings` name. Nothing is compiled yet.
-    pub(super) fn open(settings: &Settings) -> Result<Arc<Self>, Error> {
+    pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
         let cache = settings.data.join("compiled");
         let engine = Engine::new(Some(&cache)).map_err(|error| Error::Start(error.to_string()))?;
         let dir = settings.modules.clone();
-        Ok(Arc::new(Self { dir, engine, loaded: Mutex::default(), ticking: Once::new() }))
+        Ok(Self { dir, engine, loaded: Mutex::default(), ticking: Once::new() })
     }
 
-    /// Connects the function that `plan` asks, if it asks one.
-    pub(super) fn connect(self: &Arc<Self>, plan: &mut Plan) {
-        let Some((_, lambda)) = plan.processing.function.clone() else { return };
-        plan.processing.connect(Arc::new(ModuleStage { modules: Arc::clone(self), lambda }));
+    /// Whether there is a file for the function that `arn` names.
+    pub(super) fn has(&self, arn: &str) -> bool {
+        module_name(arn).is_ok_and(|name| self.path(name).is_file())
     }
 
-    /// Whether the module that `plan` asks for is there and can run. Compiles it: not for a runtime's own thread.
+    /// Whether the module of the function that `arn` names is there and can run. Compiles it: not for a runtime's own thread.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn check(&self, plan: &Plan) -> Result<(), String> {
-        let Some((_, lambda)) = &plan.processing.function else { return Ok(()) };
-        let pool = self.pool(&lambda.arn)?;
-        pool.warm().map_err(|fault| format!("LambdaArn {}: {}", lambda.arn, fault.message()))
+    pub(super) fn check(&self, arn: &str) -> Result<(), String> {
+        self.pool(arn)?.warm().map_err(|fault| format!("LambdaArn {arn}: {}", fault.message()))
+    }
+
+    /// The transform of a module, as its file is now.
+    ///
+    /// # Errors
+    /// The file is missing, or no module.
+    pub(super) fn transform(&self, lambda: &LambdaParameters) -> Result<Box<dyn Transform>, String> {
+        let transform = WasmTransform::new(self.pool(&lambda.arn)?, lambda.buffer_bytes, lambda.retries);
+        Ok(Box::new(InModule(transform)))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.wasm"))
     }
 
     /// Instances of the module that `arn` names, as its file is now.
     fn pool(&self, arn: &str) -> Result<Pool, String> {
         let name = module_name(arn)?;
-        let path = self.dir.join(format!("{name}.wasm"));
+        let path = self.path(name);
         let wrong = |error: &dyn std::fmt::Display| format!("LambdaArn {arn}: module {}: {error}", path.display());
         let file = std::fs::metadata(&path).map_err(|error| wrong(&error))?;
         let file = Stamp::of(&file);
@@ -109,24 +118,6 @@ impl Modules {
                 tracing::error!(%error, "no thread for the deadlines of modules: one that never ends is not stopped");
             }
         });
-    }
-}
-
-/// Makes the transform of a module, as its file is then.
-struct ModuleStage {
-    modules: Arc<Modules>,
-    lambda: LambdaParameters,
-}
-
-impl Stage for ModuleStage {
-    fn name(&self) -> &'static str {
-        "Lambda"
-    }
-
-    fn open(&self) -> Result<Processor, String> {
-        let pool = self.modules.pool(&self.lambda.arn)?;
-        let transform = WasmTransform::new(pool, self.lambda.buffer_bytes, self.lambda.retries);
-        Ok(Processor::Local(Box::new(InModule(transform))))
     }
 }
 

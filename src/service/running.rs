@@ -142,7 +142,7 @@ impl Service {
     /// What `definition` means, with its function connected.
     pub(super) fn plan(&self, definition: &Definition, version: u64) -> Result<Plan, String> {
         let mut plan = Plan::new(definition, version, &self.inner.rulebook)?;
-        self.inner.modules.connect(&mut plan);
+        self.inner.lambdas.connect(&mut plan, &definition.name);
         Ok(plan)
     }
 
@@ -156,7 +156,9 @@ impl Service {
         let current = plan(&described.definition, described.version)?;
         let needed = ledger.with(|state: &State| {
             let open = state.open.values().map(|open| open.shape);
-            open.chain(state.versions.iter().map(|start| start.version)).collect::<std::collections::BTreeSet<_>>()
+            let versions = state.versions.iter().map(|start| start.version);
+            let spooled = state.spool.versions.keys().copied();
+            open.chain(versions).chain(spooled).collect::<std::collections::BTreeSet<_>>()
         });
         let mut earlier = Vec::new();
         for version in needed.into_iter().filter(|version| *version != described.version) {

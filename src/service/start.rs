@@ -15,9 +15,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::destinations::Objects;
+use super::destinations::{Objects, sdk_config};
 use super::files::read_for_start;
 use super::metered::MeteredDisk;
+use super::functions::Functions;
+use super::lambda::Lambdas;
 use super::modules::Modules;
 use super::{Claim, Error, Inner, Service};
 use crate::api;
@@ -105,9 +107,16 @@ impl Service {
             settings: delivery::Settings::default(),
         };
         let destinations = Arc::new(Objects::open(&settings).await?);
+        let place = Place { region: settings.region.clone(), account: settings.account.clone() };
+        let endpoint = match &settings.lambda_endpoint {
+            Some(url) => Some(Functions::open(url, &settings, &sdk_config(&settings).await, clock.clone())?),
+            None => None,
+        };
+        let modules = Modules::open(&settings)?;
+        let lambdas = Arc::new(Lambdas { modules, endpoint, place: place.clone() });
         Ok(Self {
             inner: Arc::new(Inner {
-                place: Place { region: settings.region.clone(), account: settings.account.clone() },
+                place,
                 rulebook: super::rulebook(&settings),
                 store,
                 clock,
@@ -115,7 +124,7 @@ impl Service {
                 committers,
                 shop,
                 destinations,
-                modules: Modules::open(&settings)?,
+                lambdas,
                 telemetry,
                 streams: parking_lot::RwLock::default(),
                 draining: parking_lot::Mutex::default(),

@@ -48,7 +48,7 @@ impl fmt::Display for Knob {
 }
 
 /// Every knob, in the order of the help.
-pub static KNOBS: [&Knob; 20] = [
+pub static KNOBS: [&Knob; 21] = [
     &LISTEN,
     &INSECURE,
     &MAX_RECORD_BYTES,
@@ -59,6 +59,7 @@ pub static KNOBS: [&Knob; 20] = [
     &FREE_SPACE_FLOOR,
     &STREAMS,
     &MODULES,
+    &LAMBDA_ENDPOINT,
     &SCHEMAS,
     &REGION,
     &ACCOUNT,
@@ -144,7 +145,14 @@ pub(super) static MODULES: Knob = Knob {
     value: Some("DIR"),
     default: Default::Follows("<data>/modules"),
     group: STREAM,
-    help: "Folder of the WASM modules that stand in for Lambda functions. Not used yet: streams with processors are refused",
+    help: "Folder of the WASM modules that stand in for Lambda functions: LambdaArn …:function:enrich is enrich.wasm",
+};
+pub(super) static LAMBDA_ENDPOINT: Knob = Knob {
+    key: "lambda_endpoint",
+    value: Some("URL"),
+    default: Default::Nothing,
+    group: STREAM,
+    help: "Where functions are invoked that no module stands in for, by Lambda's Invoke",
 };
 pub(super) static SCHEMAS: Knob = Knob {
     key: "schemas",

@@ -69,6 +69,14 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("must name a path".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
+pub(super) fn url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("must be a URL such as http://127.0.0.1:3001".to_owned()),
+    }
+}
+
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds) if seconds <= MAX_SECONDS => Ok(Duration::from_secs(seconds)),

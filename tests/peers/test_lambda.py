@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from lambda_server import Lambda
+from service import hints, stream
 from stores import ACCESS_KEY, SECRET_KEY
 
 HANDLER = "lambda_handler.handler"
@@ -78,6 +79,45 @@ def test_a_handler_written_for_aws_answers_hydrants_event(functions):
     assert kept["metadata"] == {"partitionKeys": {"country": "DE"}}
     assert base64.b64decode(last["data"]) == b'{"page":"/b","stream":"clicks","by":"clean"}\n'
     assert "data" not in dropped and "metadata" not in failed
+
+
+def test_a_stream_asks_a_function_behind_the_endpoint(functions, hydrant, minio):
+    arn = functions.add("clean", HANDLER)
+    bucket = minio.bucket()
+    parameters = [
+        {"ParameterName": name, "ParameterValue": value}
+        for name, value in [("LambdaArn", arn), ("NumberOfRetries", "1")]
+    ]
+    clicks = stream(
+        bucket,
+        Prefix="clicks/!{partitionKeyFromLambda:country}/",
+        ErrorOutputPrefix="errors/!{firehose:error-output-type}/",
+        BufferingHints=hints(128, 900),
+        DynamicPartitioningConfiguration={"Enabled": True},
+        ProcessingConfiguration={"Enabled": True, "Processors": [{"Type": "Lambda", "Parameters": parameters}]},
+    )
+    service = hydrant(minio, streams={"clicks": clicks}, lambda_endpoint=functions.url)
+    documents = [{"page": f"/{n}", "country": ["DE", "FR"][n % 2]} for n in range(100)]
+    documents += [{"do": "drop"}, {"do": "fail"}]
+    service.put("clicks", [json.dumps(document).encode() for document in documents])
+    service.flush("clicks")
+    for country in ["DE", "FR"]:
+        (found,) = minio.objects(bucket, f"clicks/{country}/")
+        lines = [json.loads(line) for line in found.body.splitlines()]
+        assert lines == [
+            document | {"stream": "clicks", "by": "clean"} for document in documents if document.get("country") == country
+        ]
+    (entries,) = minio.objects(bucket, "errors/processing-failed/")
+    entry = json.loads(entries.body)
+    assert json.loads(base64.b64decode(entry["rawData"])) == {"do": "fail"}
+    assert (entry["errorCode"], entry["attemptsMade"]) == ("Lambda.ProcessingFailedStatus", 1)
+    assert entry["lambdaARN"] == arn
+    service.put("clicks", [json.dumps({"do": "raise", "because": "no such page"}).encode(), b'{"country": "IT"}'])
+    service.flush("clicks")
+    told = [json.loads(line) for found in minio.objects(bucket, "errors/processing-failed/") for line in found.body.splitlines()]
+    failed = [entry for entry in told if entry["errorCode"] == "Lambda.FunctionError"]
+    assert len(failed) == 2 and {entry["attemptsMade"] for entry in failed} == {2}
+    assert minio.keys(bucket, "clicks/IT/") == []
 
 
 def test_five_calls_at_once_are_all_answered(functions):

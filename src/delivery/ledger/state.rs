@@ -196,7 +196,7 @@ impl State {
                 self.forget_versions();
             }
             Entry::Skipped { cursor, from, to, ends_at } => {
-                if let Some(progress) = self.reading(*cursor) {
+                if let Some(progress) = self.reading(*cursor, *from) {
                     progress.decide(OffsetRange { from: *from, to: *to }, *ends_at);
                 }
             }
@@ -215,7 +215,7 @@ impl State {
         let intent = &open.intent;
         match &open.contents {
             Contents::Records => {
-                if let Some(progress) = self.reading(open.cursor) {
+                if let Some(progress) = self.reading(open.cursor, intent.range.from) {
                     let ends_at = open.ends_at.unwrap_or(progress.cut_bytes + intent.bytes);
                     progress.decide(intent.range, Some(ends_at));
                 }
@@ -237,7 +237,7 @@ impl State {
         let delivered = match cursor {
             Cursor::Errors => &mut self.errors,
             Cursor::Main | Cursor::Backup => {
-                let Some(progress) = self.reading(cursor) else { return };
+                let Some(progress) = self.reading(cursor, range.from) else { return };
                 if known.is_none() && *contents == Contents::Records {
                     progress.decide(range, None);
                 }
@@ -250,11 +250,14 @@ impl State {
         delivered.objects += 1;
     }
 
-    /// The progress of a cursor that reads the records' log.
-    fn reading(&mut self, cursor: Cursor) -> Option<&mut Progress> {
+    /// The progress of a cursor that reads the records' log. Of a backup whose beginning is damaged it is known that it has begun
+    /// at `from` at the latest.
+    fn reading(&mut self, cursor: Cursor, from: Offset) -> Option<&mut Progress> {
         match cursor {
             Cursor::Main => Some(&mut self.main),
-            Cursor::Backup => Some(self.backup.get_or_insert_default()),
+            Cursor::Backup => {
+                Some(self.backup.get_or_insert_with(|| Progress { cut_to: from, ..Progress::default() }))
+            }
             Cursor::Errors => None,
         }
     }

@@ -356,6 +356,7 @@ impl History {
                 .values()
                 .map(|open| open.shape)
                 .chain(state.versions.iter().map(|start| start.version))
+                .chain(state.spool.versions.keys().copied())
                 .collect();
             self.plans.iter().filter(|plan| needed.contains(&plan.version)).map(Arc::clone).collect()
         })?;
