@@ -17,9 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use super::destinations::{Objects, sdk_config};
 use super::files::read_for_start;
-use super::metered::MeteredDisk;
 use super::functions::Functions;
 use super::lambda::Lambdas;
+use super::metered::MeteredDisk;
 use super::modules::Modules;
 use super::{Claim, Error, Inner, Service};
 use crate::api;

@@ -38,6 +38,7 @@ fn the_defaults_are_what_the_interface_promises() {
             free_space_floor: 1 << 30,
             streams: None,
             modules: "hydrant-data/modules".into(),
+            lambda_endpoint: None,
             schemas: "hydrant-data/schemas".into(),
             region: "us-east-1".into(),
             account: "000000000000".into(),

@@ -121,7 +121,7 @@ fn a_fault_of_meaning_names_the_member_that_is_at_fault() {
         ("  CustomTimeZone: Nowhere/Land\n", "CustomTimeZone"),
         ("  CloudWatchLoggingOptions: {Enabled: true}\n", "CloudWatchLoggingOptions.LogGroupName"),
         ("  S3BackupMode: Enabled\n", "S3BackupConfiguration"),
-        ("  ProcessingConfiguration: {Enabled: true}\n", "ProcessingConfiguration"),
+        ("  ProcessingConfiguration: {Enabled: true}\n", "ProcessingConfiguration.Processors"),
     ] {
         let lines = faults(&[("a.yaml", &format!("{PLAIN}{more}"))]);
         let expected = format!("a.yaml: ExtendedS3DestinationConfiguration.{field}: ");

@@ -255,9 +255,7 @@ impl State {
     fn reading(&mut self, cursor: Cursor, from: Offset) -> Option<&mut Progress> {
         match cursor {
             Cursor::Main => Some(&mut self.main),
-            Cursor::Backup => {
-                Some(self.backup.get_or_insert_with(|| Progress { cut_to: from, ..Progress::default() }))
-            }
+            Cursor::Backup => Some(self.backup.get_or_insert_with(|| Progress { cut_to: from, ..Progress::default() })),
             Cursor::Errors => None,
         }
     }
