@@ -72,17 +72,22 @@ impl Board {
 
     pub(super) fn delivered(&self, records: u64, bytes: u64) {
         self.metrics.delivered(records, bytes);
-        let mut shown = self.shown.lock();
-        if shown.failing == 0 {
-            shown.last_error = None;
-            shown.next_retry = None;
-        }
+        self.mended();
     }
 
     /// Counts what no stage took.
     pub(super) fn to_error_output(&self, failures: &[Failures]) {
         for failures in failures {
             self.metrics.to_error_output(&failures.output, failures.records);
+        }
+    }
+
+    /// Something that failed went well: what was told of it is over, unless something else is failing.
+    pub(super) fn mended(&self) {
+        let mut shown = self.shown.lock();
+        if shown.failing == 0 {
+            shown.last_error = None;
+            shown.next_retry = None;
         }
     }
 

@@ -82,18 +82,9 @@ impl ErrorsLog {
         }
     }
 
-    /// Trims what is below `low_water` and belongs to no set that is being written. Waits for the disk.
-    pub(super) fn trim(&self, low_water: Offset) -> std::io::Result<()> {
-        self.log.trim(self.unused_below(low_water))
-    }
-
-    /// Whether [`ErrorsLog::trim`] has work.
-    pub(super) fn can_trim(&self, low_water: Offset) -> bool {
-        self.log.can_trim(self.unused_below(low_water))
-    }
-
-    fn unused_below(&self, low_water: Offset) -> Offset {
-        self.writing.lock().values().copied().min().map_or(low_water, |first| first.min(low_water))
+    /// Nothing of a set that is being written lies below.
+    pub(super) fn writing_from(&self) -> Option<Offset> {
+        self.writing.lock().values().copied().min()
     }
 }
 

@@ -48,12 +48,15 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
             due = stream.next_due(&window), if wish < Wish::Stop && cursor.is_main() => {
                 // Nothing happened here that others should look at.
                 let Some((place, partition)) = due else { continue };
-                if let Some(open) = stream.promise_partition(partition, &mut cutter).await? {
+                if let Some(open) = stream.promise_partition(partition).await? {
                     sends.push(Send::first(stream, &window, place, open).run());
                 }
             }
             batch = stream.next_batch(&window, &mut cutter), if wish < Wish::Stop && !passes.is_under_way() => match batch {
-                Ok((_, batch)) if stream.is_to_pass(cursor, &batch) => passes.begin(stream, batch),
+                Ok((_, batch)) if stream.is_to_pass(cursor, &batch) => {
+                    stream.report_repeated(cursor, &batch);
+                    passes.begin(stream, batch);
+                }
                 Ok((place, batch)) => {
                     if let Some(open) = stream.promise(&mut cutter, &batch, cursor).await? {
                         sends.push(Send::first(stream, &window, place, open).run());
@@ -113,13 +116,7 @@ impl Stream {
             self.low_water.set(self.delivered_to());
             return Ok(None);
         }
-        if self.ledger.with(|state| state.progress(cursor).is_some_and(|it| batch.range.from < it.cut_to)) {
-            tracing::error!(
-                stream = %self.name, cursor = cursor.name(), range = %batch.range,
-                "the ledger's entry for these records is damaged; they are delivered again and may be there twice"
-            );
-            self.boards.get(cursor).possible_duplicate();
-        }
+        self.report_repeated(cursor, batch);
         let (current, shape) = (self.current(), self.shape_at(batch.range.from));
         let id = IntentId(self.ledger.with(|state| state.next_intent));
         let seed = Seed(self.shop.clock.bits());
@@ -189,6 +186,17 @@ impl Stream {
         };
         let nothing_spooled = !cursor.is_main() || self.spool.is_empty();
         !self.log.has_unsynced() && self.ledger.with(all_read) && nothing_spooled
+    }
+
+    /// Reports records that were decided before, by an entry of the ledger that is damaged.
+    fn report_repeated(&self, cursor: Cursor, batch: &Batch) {
+        if self.ledger.with(|state| state.progress(cursor).is_some_and(|it| batch.range.from < it.cut_to)) {
+            tracing::error!(
+                stream = %self.name, cursor = cursor.name(), range = %batch.range,
+                "the ledger's entry for these records is damaged; they are delivered again and may be there twice"
+            );
+            self.boards.get(cursor).possible_duplicate();
+        }
     }
 
     /// Reports that no name can be made for records that wait.

@@ -31,16 +31,18 @@ impl Passes {
 
     /// Begins a pass over `batch`.
     pub(super) fn begin(&mut self, stream: &Arc<Stream>, batch: Batch) {
+        let shape = stream.shape_at(batch.range.from);
+        let spool_from = stream.spool.set_writing(true);
         let run = *self.run.insert(match self.run {
-            Some(run) if run.at == batch.range.from => run,
+            Some(run) if run.at == batch.range.from && run.version == shape.version => run,
             _ => Run {
                 id: hydrant_model::SetId(stream.shop.clock.bits()),
                 from: batch.range.from,
-                spool_from: stream.spool.log().synced().offset,
+                spool_from,
                 at: batch.range.from,
+                version: shape.version,
             },
         });
-        let shape = stream.shape_at(batch.range.from);
         let pass = Pass { stream: Arc::clone(stream), batch, shape, run };
         self.under_way = Some(Box::pin(pass.make()));
     }
@@ -56,8 +58,16 @@ impl Passes {
     /// Puts into the ledger what a pass has done; after one that failed its records are cut again.
     pub(super) fn end(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, String)>) {
         self.under_way = None;
+        self.settle(stream, cutter, passed);
+        // Behind the table: what was written waits there, or nobody needs it.
+        stream.spool.set_writing(false);
+    }
+
+    fn settle(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, String)>) {
         match passed {
             Ok(passed) => {
+                // Should the entry about failures be damaged, the next one must not stand for it: they would be named by nobody.
+                self.run = self.run.filter(|_| passed.failures.is_empty());
                 if let Some(run) = &mut self.run {
                     run.at = passed.batch.range.to;
                 }
@@ -128,6 +138,7 @@ impl Stream {
             "processed"
         );
         self.boards.main.to_error_output(&failures);
+        self.boards.main.mended();
         // The table first: nobody may take records for delivered that wait in it.
         self.add_slices(slices);
         self.ledger.record_soon(&Entry::Processed { stretch: processed, failures });
@@ -190,32 +201,27 @@ impl Stream {
     }
 
     /// Decides that a partition leaves: the intent that names its slices is synced before anything of it is sent.
-    pub(super) async fn promise_partition(
-        &self,
-        partition: PartitionId,
-        cutter: &mut Cutter,
-    ) -> Result<Option<OpenIntent>, Closed> {
+    pub(super) async fn promise_partition(&self, partition: PartitionId) -> Result<Option<OpenIntent>, Closed> {
         let Some(waiting) = self.spool.take(partition) else { return Ok(None) };
-        let log = self.spool.log().clone();
-        let found = self.shop.workers.run(move || spool::chain(&log, waiting.newest, waiting.slices)).await;
+        let (log, ledger) = (self.spool.log().clone(), Arc::clone(&self.ledger));
+        let found = self.shop.workers.run(move || spool::chain(&log, &ledger, partition, &waiting)).await;
         let chain = match found {
             Ok(chain) => chain,
             Err(error) => {
                 self.report_unreadable(Cursor::Main, &error);
-                cutter.rest(TROUBLE_RETRY);
-                self.spool.put_back(partition, waiting);
+                self.spool.put_back(partition, waiting, self.shop.clock.now() + TROUBLE_RETRY);
                 return Ok(None);
             }
         };
         let whole = chain.len() == usize::try_from(waiting.slices).unwrap_or(usize::MAX);
-        let open = self.intend_partition(&chain, cutter);
+        let open = self.intend_partition(&chain);
         if let Some(open) = &open {
             self.ledger.record(Entry::Intent(open.clone())).await?;
             failpoint::reach(Phase::IntentSynced);
         }
         self.spool.left();
         if open.is_none() && !chain.is_empty() {
-            self.spool.put_back(partition, waiting);
+            self.spool.put_back(partition, waiting, self.shop.clock.now() + TROUBLE_RETRY);
         } else if !whole {
             // A slice is damaged, and those behind it are found only by looking for them.
             tracing::error!(stream = %self.name, "a slice of the spool is damaged; those behind it are looked for");
@@ -225,11 +231,7 @@ impl Stream {
         Ok(open)
     }
 
-    fn intend_partition(
-        &self,
-        chain: &[(super::ledger::SliceAt, spool::Head)],
-        cutter: &mut Cutter,
-    ) -> Option<OpenIntent> {
+    fn intend_partition(&self, chain: &[(super::ledger::SliceAt, spool::Head)]) -> Option<OpenIntent> {
         let (_, newest) = chain.last()?;
         let current = self.current();
         let shape = self.plan(newest.version).unwrap_or_else(|| Arc::clone(&current));
@@ -249,7 +251,6 @@ impl Stream {
             Ok(intent) => intent,
             Err(error) => {
                 self.report_nameless(Cursor::Main, range, &error);
-                cutter.rest(TROUBLE_RETRY);
                 return None;
             }
         };

@@ -147,7 +147,8 @@ async fn walk(road: Road) -> Result<Ended, RoadError> {
     });
     let mut tick = Tick::default();
     loop {
-        if stream.wish.get() == Wish::Drain {
+        let wish = stream.wish.get();
+        if wish == Wish::Drain {
             // A stream that is held would never drain.
             stream.held.set(false);
             stream.flush_to.raise(stream.log.synced().offset);
@@ -160,6 +161,7 @@ async fn walk(road: Road) -> Result<Ended, RoadError> {
                 stream.leave_marks().await?;
                 stream.stir();
             }
+            () = stream.wish.until(|now| now > wish) => {}
             done = &mut lanes => {
                 done?;
                 break;
@@ -227,7 +229,7 @@ impl Stream {
         self.shop
             .workers
             .run(move || {
-                let trimmed = log.trim(low_water).and_then(|()| errors.trim(errors_low_water));
+                let trimmed = log.trim(low_water).and_then(|()| errors.log().trim(errors_low_water));
                 if let Err(error) = trimmed.and_then(|()| spool.trim(spool_below)) {
                     tracing::warn!(stream = %name, %error, "delivered segments stay for now");
                 }
@@ -262,12 +264,19 @@ impl Stream {
     /// Whether a log has segments that nothing reads any more.
     pub(super) fn can_trim(&self) -> bool {
         let (low_water, errors_low_water, spool_below) = self.low_waters();
-        self.log.can_trim(low_water) || self.errors.can_trim(errors_low_water) || self.spool.log().can_trim(spool_below)
+        self.log.can_trim(low_water)
+            || self.errors.log().can_trim(errors_low_water)
+            || self.spool.log().can_trim(spool_below)
     }
 
     /// What nothing needs any more lies below these: of records, errors and spool.
     fn low_waters(&self) -> (Offset, Offset, Offset) {
-        self.ledger.with(|state| (state.low_water(), state.errors_low_water(), self.spool.low_water(state)))
+        // Before the ledger is looked at: a set that is named in between is then still seen as one that is being written.
+        let (writing, synced) = (self.errors.writing_from(), self.errors.log().synced().offset);
+        self.ledger.with(|state| {
+            let needed = state.errors_from().into_iter().chain(writing).min();
+            (state.low_water(), needed.unwrap_or(synced), self.spool.low_water(state))
+        })
     }
 }
 

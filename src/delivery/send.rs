@@ -189,6 +189,10 @@ impl Send {
             Err(error) => return Ok(Some(trouble(error.to_string()))),
         };
         let (stream, intent) = (Arc::clone(&self.stream), self.open.intent.id);
+        if self.has_named_failures() {
+            // An attempt that was broken off may have left the entry unsynced, and what it says must be on disk before the object.
+            self.stream.ledger.settle().await?;
+        }
         let desk = Desk { stream, intent, cursor: self.open.cursor };
         let maker = match self.maker(&shape, Packer::new(encoder)) {
             Ok(maker) => maker,
@@ -237,9 +241,7 @@ impl Send {
         let records = || self.stream.log.read(range.from, range.to);
         Ok(match &self.open.contents {
             Contents::Records if self.open.cursor.is_main() && !shape.processing.is_empty() => {
-                let named =
-                    self.stream.ledger.with(|state| state.open.get(&self.open.intent.id.0).is_some_and(|it| it.failed));
-                let failing = Failing::new(&self.stream.errors, named);
+                let failing = Failing::new(&self.stream.errors, self.has_named_failures());
                 Box::new(StagesMaker::new(&self.stream, records(), &shape.processing, failing, packer)?)
             }
             Contents::Records => Box::new(CopyMaker { reader: records(), packer }),
@@ -251,6 +253,11 @@ impl Send {
                 Box::new(ErrorsMaker::new(reader, output, parts, packer))
             }
         })
+    }
+
+    /// Whether an earlier attempt has put into the ledger what no stage takes.
+    fn has_named_failures(&self) -> bool {
+        self.stream.ledger.with(|state| state.open.get(&self.open.intent.id.0).is_some_and(|it| it.failed))
     }
 
     fn board(&self) -> &Board {

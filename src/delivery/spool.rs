@@ -43,6 +43,8 @@ pub struct Spool {
     table: Mutex<Table>,
     /// The partition that an intent is being made of: it is in the table no more, and in no intent yet.
     leaving: Mutex<Option<Waiting>>,
+    /// Nothing of the pass under way lies below.
+    writing: Mutex<Option<Offset>>,
     /// The table does not say yet what waits: the spool must be scanned.
     unknown: AtomicBool,
 }
@@ -51,7 +53,13 @@ impl Spool {
     /// The spool in `log`, of which the ledger says `spooled`. What waits in it is unknown until it is scanned.
     pub fn new(log: Log, spooled: &Spooled, now: Instant) -> Arc<Self> {
         let unknown = AtomicBool::new(!spooled.runs.is_empty());
-        Arc::new(Self { log, table: Mutex::new(Table::new(now)), leaving: Mutex::default(), unknown })
+        Arc::new(Self {
+            log,
+            table: Mutex::new(Table::new(now)),
+            leaving: Mutex::default(),
+            writing: Mutex::default(),
+            unknown,
+        })
     }
 
     /// Whether it must be scanned.
@@ -69,6 +77,13 @@ impl Spool {
         &self.log
     }
 
+    /// A pass begins to write, or has ended. Where it begins.
+    pub(super) fn set_writing(&self, writing: bool) -> Offset {
+        let from = self.log.synced().offset;
+        *self.writing.lock() = writing.then_some(from);
+        from
+    }
+
     /// Looks at the table.
     pub(super) fn with<T>(&self, look: impl FnOnce(&mut Table) -> T) -> T {
         look(&mut self.table.lock())
@@ -82,9 +97,9 @@ impl Spool {
         Some(waiting)
     }
 
-    /// No intent was made of it: it waits again.
-    pub(super) fn put_back(&self, partition: PartitionId, waiting: Waiting) {
-        self.table.lock().put_back(partition, waiting);
+    /// No intent was made of it: it waits again, and is not due before then.
+    pub(super) fn put_back(&self, partition: PartitionId, waiting: Waiting, not_before: Instant) {
+        self.table.lock().put_back(partition, waiting, not_before);
         self.left();
     }
 
@@ -114,8 +129,9 @@ impl Spool {
         }
         let (table, leaving) = (self.table.lock(), self.leaving.lock());
         let waiting = leaving.iter().map(|waiting| waiting.first).chain(table.first());
-        // Where nothing waits, everything that counts has left.
-        waiting.chain(state.spool_sent_from()).chain([state.spool.end()]).min().unwrap_or_default()
+        let needed = waiting.chain(state.spool_sent_from()).chain(*self.writing.lock()).min();
+        // Where nothing is needed, what is there was left by passes that came to no end.
+        needed.unwrap_or_else(|| self.log.synced().offset)
     }
 
     /// Records, bytes and age of the oldest of what waits.

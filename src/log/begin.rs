@@ -110,7 +110,9 @@ fn reserve_segment(shared: &Shared, header: &SegmentHeader, first_bytes: u64, er
     if !is_full(&error) || shared.settings.used_as == Use::Records {
         return Err(error);
     }
-    match shared.workshop.pool.take_reserve(SEGMENT_HEADER_BYTES as u64 + first_bytes) {
+    // What others may not take is the ledger's: without it nothing leaves, and nothing is freed.
+    let spare = if shared.settings.used_as == Use::Ledger { 0 } else { LEDGERS_RESERVE };
+    match shared.workshop.pool.take_reserve(SEGMENT_HEADER_BYTES as u64 + first_bytes, spare) {
         Some(ready) => take_into_use(shared, header, ready),
         None => Err(error),
     }
@@ -145,5 +147,7 @@ pub(super) fn file_name(header: &SegmentHeader) -> String {
 
 /// A segment begins only where this much is free beside its first append: the rest of its first group.
 const SPARE_BYTES: u64 = 1 << 20;
+/// Reserve files that only ledgers take.
+const LEDGERS_RESERVE: usize = 2;
 /// A segment that did not get its name yet.
 pub(super) const TEMPORARY_NAME: &str = "segment.new";

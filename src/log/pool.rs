@@ -2,7 +2,7 @@
 //!
 //! A file whose blocks are already written takes an fdatasync without a journal commit: less latency and far better tails
 //! than one that grows. Segments come from here once a log has filled one quickly, and come back when trimmed. The reserve is
-//! a few small files that only ledgers may take, so that a full disk does not stop delivery, which frees space.
+//! a few small files that only ledgers, errors and spool may take, so that a full disk does not stop delivery, which frees space.
 //!
 //! Files: `<data>/pool/<number>.segment`, `<number>.reserve`. What they hold has no meaning.
 
@@ -102,12 +102,18 @@ impl Pool {
         self.ready(path, self.settings.segment_bytes)
     }
 
-    /// A reserve file with room for `bytes`.
-    pub(super) fn take_reserve(&self, bytes: u64) -> Option<Ready> {
+    /// A reserve file with room for `bytes`, if more than `spare` are there.
+    pub(super) fn take_reserve(&self, bytes: u64, spare: usize) -> Option<Ready> {
         if self.settings.reserve_bytes < bytes {
             return None;
         }
-        let path = self.state.lock().reserve.pop()?;
+        let path = {
+            let mut state = self.state.lock();
+            if state.reserve.len() <= spare {
+                return None;
+            }
+            state.reserve.pop()?
+        };
         self.ready(path, self.settings.reserve_bytes)
     }
 

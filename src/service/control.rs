@@ -163,7 +163,9 @@ impl Service {
         let running = self.active(&update.name, Error::not_found_for_update)?;
         let described = running.described();
         let definition = update.apply(&described.definition, described.version, &self.inner.rulebook)?;
-        self.check_function(&definition).await?;
+        if processing(&definition) != processing(&described.definition) {
+            self.check_function(&definition).await?;
+        }
         self.put_into_force(&running, definition, described.applied.clone(), true).await?;
         Ok(json!({}))
     }
@@ -274,6 +276,11 @@ impl Service {
     fn is_strict(&self) -> bool {
         self.inner.rulebook.rules == Rules::Strict
     }
+}
+
+/// What is done to records by `definition`.
+fn processing(definition: &Definition) -> Option<&Value> {
+    definition.destination.configuration.get("ProcessingConfiguration")
 }
 
 /// Runs work of the catalog's files off the runtime's threads.

@@ -1,9 +1,11 @@
 //! One stream at work.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use hydrant_model::{Cursor, StreamId};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
@@ -119,7 +121,15 @@ impl Service {
     fn walk(&self, road: Road, running: Arc<Running>) {
         let service = self.clone();
         self.inner.tasks.spawn(async move {
-            match deliver_stream(road).await {
+            let ended = AssertUnwindSafe(deliver_stream(road)).catch_unwind().await;
+            let Ok(ended) = ended else {
+                // What panicked has said so; a stream that accepts and never delivers would say nothing.
+                return service.fail(Error::TaskEnded {
+                    task: format!("delivery of {}", running.name),
+                    reason: "a panic".to_owned(),
+                });
+            };
+            match ended {
                 Ok(Ended::Drained) => service.gone(&running).await,
                 Ok(Ended::Stopped) => tracing::debug!(stream = %running.name, "delivery stopped"),
                 Err(error) if running.handle.stream.is_stopping() => {

@@ -42,6 +42,11 @@ fn plain(put: &Put<'_>) -> (String, Vec<Vec<u8>>) {
     (put.stream.to_string(), put.records.iter().map(<[u8]>::to_vec).collect())
 }
 
+/// Whether a body is JSON by its grammar and yet holds what is no text: half of a pair of surrogates.
+fn has_half_a_character(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() && serde_json::from_slice::<Value>(body).is_err()
+}
+
 /// The three readings agree, as far as each of them goes.
 fn agree(body: &[u8]) {
     for batch in [false, true] {
@@ -53,6 +58,10 @@ fn agree(body: &[u8]) {
         let shown = String::from_utf8_lossy(body);
         if let Some(scanned) = &scanned {
             assert_eq!(Ok(scanned), parsed.as_ref(), "scanner and parser differ over {shown}");
+        }
+        if has_half_a_character(body) {
+            // In a member that nobody asks for it is let pass, and serde's tree cannot hold it: no judge.
+            continue;
         }
         assert_eq!(parsed.as_ref().ok().map(plain), judge(body, batch, LIMITS), "parser and judge differ over {shown}");
     }
@@ -165,6 +174,14 @@ fn body() -> impl Strategy<Value = String> {
             members.rotate_left(turns);
             format!("{space}{}{tail}", joined(members, space))
         })
+}
+
+#[test]
+fn half_a_character_is_let_pass_only_where_nobody_asks_for_it() {
+    let ignored = br#"{"Extra":"\ud83d{ude00","DeliveryStreamName":"s","Record":{"Data":"AAAAAA=="}}"#;
+    assert!(has_half_a_character(ignored) && parse::record(ignored, LIMITS).is_ok());
+    let asked_for = br#"{"DeliveryStreamName":"s\ud83d","Record":{"Data":"AAAAAA=="}}"#;
+    assert!(has_half_a_character(asked_for) && parse::record(asked_for, LIMITS).is_err());
 }
 
 proptest! {

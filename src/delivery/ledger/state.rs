@@ -1,12 +1,13 @@
 //! What the entries of a ledger add up to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use hydrant_model::{Cursor, Offset, OffsetRange};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Contents, Entry, Failures, OpenIntent, VersionStart};
 use super::spooled::Spooled;
+use crate::delivery::errors::Part;
 use crate::log::Position;
 
 /// What the entries of a ledger add up to.
@@ -136,10 +137,10 @@ impl State {
         sent.chain(waiting).chain([self.low_water()]).min().unwrap_or_default()
     }
 
-    /// Nothing reads the errors log below, as far as entries have named it.
-    pub fn errors_low_water(&self) -> Offset {
+    /// Nothing that waits in the errors log, or is being sent from it, lies below.
+    pub fn errors_from(&self) -> Option<Offset> {
         let sent = self.open.values().flat_map(|open| open.contents.parts()).map(|part| part.from);
-        sent.chain(self.failures.iter().map(|failures| failures.part.from)).min().unwrap_or(self.failed_to)
+        sent.chain(self.failures.iter().map(|failures| failures.part.from)).min()
     }
 
     /// No slice that an open intent carries lies below in the spool.
@@ -229,7 +230,9 @@ impl State {
 
     fn commit(&mut self, cursor: Cursor, id: u64, contents: &Contents, range: OffsetRange) {
         let open = self.open.remove(&id);
-        self.take_out(contents);
+        if open.is_none() {
+            self.take_out(contents);
+        }
         let known = open.as_ref().map(|open| (open.intent.records, open.intent.bytes));
         if known.is_none() {
             self.next_intent = self.next_intent.max(id + 1);
@@ -273,7 +276,8 @@ impl State {
             Contents::Slices { slices, .. } => return self.spool.take(slices),
             Contents::Errors { output, parts, .. } => (output, parts),
         };
-        self.failures.retain(|failures| failures.output != *output || !parts.contains(&failures.part));
+        let taken: HashSet<&Part> = parts.iter().collect();
+        self.failures.retain(|failures| failures.output != *output || !taken.contains(&failures.part));
         let named = parts.iter().map(|part| part.to).max().unwrap_or_default();
         self.failed_to = self.failed_to.max(named);
     }

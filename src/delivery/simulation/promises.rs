@@ -201,7 +201,7 @@ pub(super) fn check_quiet(walking: &Walking) -> Result<(), String> {
     if !stream.spool.is_empty() || spool.can_trim(spool_low_water) || spool.disk_bytes() > MOST_QUIET_BYTES {
         return Err(format!("a quiet spool takes {} bytes", spool.disk_bytes()));
     }
-    let (failures, errors_low_water) = stream.ledger.with(|state| (state.failures.len(), state.errors_low_water()));
+    let (failures, errors_low_water) = (stream.ledger.with(|state| state.failures.len()), errors.synced().offset);
     if failures > 0 || errors.can_trim(errors_low_water) || errors.disk_bytes() > MOST_QUIET_BYTES {
         return Err(format!("{failures} sets wait and a quiet errors log takes {} bytes", errors.disk_bytes()));
     }

@@ -28,6 +28,8 @@ pub(in crate::delivery) struct Run {
     pub(in crate::delivery) spool_from: Offset,
     /// Everything below is processed.
     pub(in crate::delivery) at: Offset,
+    /// The configuration version of all of it.
+    pub(in crate::delivery) version: u64,
 }
 
 /// A pass that is to be made.

@@ -5,23 +5,31 @@ use std::time::Duration;
 use hydrant_model::{BodyError, Offset};
 
 use super::slice::Head;
-use super::waits;
+use super::table::Waiting;
+use super::{PartitionId, waits};
 use crate::delivery::body::{Maker, Packer, failed};
 use crate::delivery::ledger::{Ledger, SliceAt};
 use crate::log::{Log, ReadError, Reader};
 
-/// The chain of slices that ends with the one at `newest`, oldest first. It is shorter than `slices` where one of them is damaged:
-/// those behind that cannot be reached from here.
+/// The slices of a partition that waits, oldest first. They are fewer than it has where one of them is damaged: those behind that
+/// cannot be reached from here. A slice that has left, or is another's, is where a chain ends that was broken before.
 ///
 /// # Errors
 /// The disk failed.
-pub(in crate::delivery) fn chain(log: &Log, newest: Offset, slices: u32) -> Result<Vec<(SliceAt, Head)>, ReadError> {
+pub(in crate::delivery) fn chain(
+    log: &Log,
+    ledger: &Ledger,
+    partition: PartitionId,
+    waiting: &Waiting,
+) -> Result<Vec<(SliceAt, Head)>, ReadError> {
     let mut found = Vec::new();
-    let mut at = Some(newest);
-    for _ in 0..slices {
+    let mut at = Some(waiting.newest);
+    for _ in 0..waiting.slices {
         let Some(head_at) = at else { break };
         let mut reader = log.read_closely(head_at, head_at.plus(1));
-        let Some(head) = reader.next()?.and_then(|view| Head::decode(view.body)) else { break };
+        let head = reader.next()?.and_then(|view| Head::decode(view.body));
+        let is_of_it = |head: &Head| head.partition == partition && waits(ledger, head.run, head_at);
+        let Some(head) = head.filter(is_of_it) else { break };
         at = head.previous;
         found.push((SliceAt { head: head_at, records: head.records }, head));
     }

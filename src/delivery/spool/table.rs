@@ -33,6 +33,8 @@ pub(in crate::delivery) struct Table {
     partitions: HashMap<PartitionId, Waiting>,
     /// By the oldest record, which is by age.
     ages: BTreeSet<(Offset, PartitionId)>,
+    /// Those that no intent could be made of, until when.
+    resting: HashMap<PartitionId, Instant>,
     /// Those that have reached the size that was in force when they did.
     large: VecDeque<PartitionId>,
     records: u64,
@@ -55,6 +57,7 @@ impl Table {
             began: now,
             partitions: HashMap::new(),
             ages: BTreeSet::new(),
+            resting: HashMap::new(),
             large: VecDeque::new(),
             records: 0,
             bytes: 0,
@@ -97,20 +100,28 @@ impl Table {
 
     /// A partition that is due, or how long until one is; for ever if none waits.
     pub(in crate::delivery) fn due(&mut self, urgency: &Urgency, now: Instant) -> Result<PartitionId, Duration> {
+        self.resting.retain(|_, until| *until > now);
         while let Some(partition) = self.large.front().copied() {
+            if self.resting.contains_key(&partition) {
+                // It is due by its age, or when something is added to it.
+                self.large.pop_front();
+                continue;
+            }
             if self.partitions.get(&partition).is_some_and(|waiting| waiting.bytes >= urgency.hints.size_bytes) {
                 return Ok(partition);
             }
             // It has left, or the size in force is another one now.
             self.large.pop_front();
         }
-        let Some((source, partition)) = self.ages.first().copied() else { return Err(Duration::MAX) };
+        let oldest = self.ages.iter().find(|(_, partition)| !self.resting.contains_key(partition)).copied();
+        let rest = self.resting.values().min().map_or(Duration::MAX, |until| *until - now);
+        let Some((source, partition)) = oldest else { return Err(rest) };
         let waiting = self.partitions.get(&partition);
         let age = waiting.map_or(Duration::MAX, |waiting| self.age(waiting, now));
         if urgency.pressed || source < urgency.flush_to || age >= urgency.hints.interval {
             return Ok(partition);
         }
-        Err(urgency.hints.interval.saturating_sub(age))
+        Err(urgency.hints.interval.saturating_sub(age).min(rest))
     }
 
     /// Takes a partition out: whoever does makes an intent of it.
@@ -123,7 +134,8 @@ impl Table {
     }
 
     /// Takes one back in that was taken out; whatever was added meanwhile is chained to it.
-    pub(in crate::delivery) fn put_back(&mut self, partition: PartitionId, earlier: Waiting) {
+    pub(in crate::delivery) fn put_back(&mut self, partition: PartitionId, earlier: Waiting, not_before: Instant) {
+        self.resting.insert(partition, not_before);
         let later = self.take(partition);
         let waiting = later.map_or(earlier, |later| Waiting {
             newest: later.newest,

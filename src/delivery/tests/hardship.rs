@@ -26,6 +26,19 @@ async fn a_destination_that_refuses_everything_does_not_collect_open_intents() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_held_stream_that_has_gone_quiet_drains_at_once() {
+    let bench = Bench::new();
+    let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
+    assert!(walking.handle.pause(true).await);
+    walking.put(0..3).await;
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    walking.handle.wish(Wish::Drain);
+    let ended = tokio::time::timeout(Duration::from_secs(5), walking.task).await;
+    assert_eq!(ended.expect("it drains").expect("no panic"), Ended::Drained);
+    assert_eq!(bench.delivered(), records(0..3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_begun_before_the_ledger_knows_the_first_configuration() {
     let bench = Bench::new();
     // In the way of every new segment.
