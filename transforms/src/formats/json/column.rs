@@ -123,7 +123,8 @@ impl Column {
     /// Empties the validity; the values have to go with it.
     pub(super) fn take_validity(&mut self) -> Option<NullBuffer> {
         self.len = 0;
-        self.validity.finish()
+        // A record that was refused may have left a mask without nulls, and writers count its bytes.
+        self.validity.finish().filter(|nulls| nulls.null_count() > 0)
     }
 
     pub(super) fn push_null(&mut self) {
