@@ -10,12 +10,15 @@
 //! and finished once. Like everything in this room it does no I/O: the bytes of the file come out at the end of the caller's
 //! buffer, a row group or stripe at a time, and depend on the batches and the options only.
 //!
+//! [`conversion`] is all of it at once, as a stream's configuration asks for it: records in, a file out.
+//!
 //! Contract: <https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion.html>.
 
 #[cfg(test)]
 #[path = "../../examples/columnar/arrays.rs"]
 mod arrays;
 mod batches;
+pub mod conversion;
 pub mod json;
 pub mod orc;
 pub mod parquet;

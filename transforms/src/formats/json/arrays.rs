@@ -89,7 +89,14 @@ fn offsets(ends: &mut Ends) -> OffsetBuffer<i32> {
 /// Takes the values out of `list` and leaves room for as many more: batches of a stream resemble each other.
 fn again<T>(list: &mut Vec<T>) -> Vec<T> {
     let room = Vec::with_capacity(list.len());
-    let taken = take(list);
+    let mut taken = take(list);
     *list = room;
+    // A large record that was refused leaves much room behind, and a batch may be kept for long.
+    if taken.capacity() / 4 > taken.len().max(FEW) {
+        taken.shrink_to_fit();
+    }
     taken
 }
+
+/// Values whose room is not worth giving back.
+const FEW: usize = 1_024;

@@ -14,6 +14,8 @@ pub(super) struct Column {
     len: usize,
     validity: NullBufferBuilder,
     pub(super) values: Values,
+    /// How many values a null of it writes: those of all fields within a struct, else one.
+    pub(super) null_values: usize,
 }
 
 /// What a column holds. While a value is written it is ahead of the column's length.
@@ -99,7 +101,11 @@ impl Column {
                 Values::Struct(Box::new(StructValues::new(types, deserializer, false)))
             }
         };
-        Self { len: 0, validity: NullBufferBuilder::new(0), values }
+        let null_values = match &values {
+            Values::Struct(fields) => 1 + fields.fields.iter().map(|field| field.null_values).sum::<usize>(),
+            _ => 1,
+        };
+        Self { len: 0, validity: NullBufferBuilder::new(0), values, null_values }
     }
 
     #[inline]
@@ -117,7 +123,8 @@ impl Column {
     /// Empties the validity; the values have to go with it.
     pub(super) fn take_validity(&mut self) -> Option<NullBuffer> {
         self.len = 0;
-        self.validity.finish()
+        // A record that was refused may have left a mask without nulls, and writers count its bytes.
+        self.validity.finish().filter(|nulls| nulls.null_count() > 0)
     }
 
     pub(super) fn push_null(&mut self) {
@@ -204,11 +211,14 @@ impl StructValues {
         self.fields.iter().map(Column::bytes).sum()
     }
 
-    /// Gives a null to each field that has none of row `row` yet.
-    pub(super) fn complete(&mut self, row: usize) {
+    /// Gives a null to each field that has none of row `row` yet; gives the number of values that these are.
+    pub(super) fn complete(&mut self, row: usize) -> usize {
+        let mut values = 0;
         for field in self.fields.iter_mut().filter(|field| field.len() == row) {
             field.push_null();
+            values += field.null_values;
         }
+        values
     }
 }
 

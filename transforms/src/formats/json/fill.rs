@@ -20,6 +20,8 @@ pub(super) struct Filler {
     timestamp_formats: Vec<TimestampFormat>,
     /// For strings without their escapes.
     pub(super) plain: Vec<u8>,
+    /// How many values the record may still leave out.
+    room: usize,
 }
 
 impl Filler {
@@ -28,7 +30,19 @@ impl Filler {
             Deserializer::OpenX { case_insensitive, .. } => (true, case_insensitive, Vec::new()),
             Deserializer::Hive { timestamp_formats } => (false, false, timestamp_formats),
         };
-        Self { openx, fold_keys, wary: false, timestamp_formats, plain: Vec::new() }
+        Self { openx, fold_keys, wary: false, timestamp_formats, plain: Vec::new(), room: 0 }
+    }
+
+    /// Begins a record.
+    pub(super) fn begin(&mut self) {
+        self.room = MOST_MISSING;
+    }
+
+    /// Counts values that the record leaves out and that take memory all the same.
+    #[inline]
+    pub(super) fn missing(&mut self, values: usize) -> Result<(), Fault> {
+        self.room = self.room.checked_sub(values).ok_or_else(too_many_missing)?;
+        Ok(())
     }
 
     /// Adds the value that comes next, which stands within `depth` others, to `column`.
@@ -39,7 +53,7 @@ impl Filler {
         if first == b'n' {
             cursor.word("null")?;
             column.push_null();
-            return Ok(());
+            return self.missing(column.null_values - 1);
         }
         let row = column.len();
         match &mut column.values {
@@ -247,6 +261,11 @@ pub(super) fn out_of_range(number: &[u8], hive_type: &str) -> Fault {
 }
 
 #[cold]
+fn too_many_missing() -> Fault {
+    RecordError::malformed_data(format!("The record leaves out more than {MOST_MISSING} values of its rows"))
+}
+
+#[cold]
 fn no_timestamp(why: NoTimestamp, text: &[u8]) -> Fault {
     match why {
         NoTimestamp::Form => RecordError::mismatch(format_args!("Unsupported timestamp format: \"{}\"", Shown(text))),
@@ -279,3 +298,6 @@ pub(super) fn clip(bytes: &mut Bytes, most: usize) {
         bytes.bytes.truncate(start + length);
     }
 }
+
+/// Values that one record may leave out: 64 MiB of nulls at most.
+pub(super) const MOST_MISSING: usize = 1 << 22;

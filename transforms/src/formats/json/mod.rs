@@ -26,6 +26,7 @@
 //! - `char` is not padded.
 //! - A duplicate key's last value counts, in maps too.
 //! - In OpenX, mappings of columns hold for fields of structs too, which are found under their own names as well.
+//! - A record may leave out four million values (2²²): each takes memory, and two bytes of JSON can leave out thousands.
 //! - An object or array that is too much for a column's type is refused by both deserializers.
 //! - What is not the form of a `timestamp` or `date`, or no day of the calendar: refused. See `timestamp` for the forms; a Hive
 //!   deserializer tries its formats in order, then `java.sql.Timestamp`'s.
@@ -131,6 +132,7 @@ impl Decoder {
         if simdutf8::basic::from_utf8(record).is_err() {
             return Err(RecordError::malformed_data("The record is not UTF-8"));
         }
+        self.filler.begin();
         let mut cursor = Cursor::new(record);
         if cursor.at_end() {
             return Err(RecordError::malformed_data("The record is empty"));

@@ -181,7 +181,8 @@ impl Filler {
             more = cursor.another(b'}')?;
         }
         if filled < columns.len() {
-            fields.complete(row);
+            let missing = fields.complete(row);
+            self.missing(missing)?;
         }
         Ok(())
     }
@@ -205,8 +206,8 @@ impl Filler {
             at += 1;
             more = cursor.another(b']')?;
         }
-        fields.complete(row);
-        Ok(())
+        let missing = fields.complete(row);
+        self.missing(missing)
     }
 
     /// The error that the value that comes next is no object.

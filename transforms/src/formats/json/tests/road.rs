@@ -259,6 +259,45 @@ fn decodes_soundly(record: &[u8]) {
     }
 }
 
+#[test]
+fn a_record_cannot_fill_memory_with_what_it_leaves_out() {
+    let names: Vec<_> = (0..1_024).map(|at| format!("c{at}: int")).collect();
+    let (row, inner) = (names.join(",").replace(':', ""), names.join(","));
+    let most = fill::MOST_MISSING / 1_024;
+    let array = |item: &str, count: usize| format!("{{\"l\":[{}]}}", vec![item; count].join(","));
+    for (columns, fits, too_much) in [
+        (row, "{}".repeat(most), "{}".repeat(most + 1)),
+        (format!("l array<struct<{inner}>>"), array("{}", most), array("{}", most + 1)),
+        (format!("l array<struct<{inner}>>"), array("[]", most), array("[]", most + 1)),
+        (format!("l array<struct<{inner}>>"), array("null", most), array("null", most + 1)),
+        (format!("l array<struct<a:int,s:struct<{inner}>>>"), array("{\"a\":1}", most - 4), array("{\"a\":1}", most)),
+    ] {
+        let mut decoder = decoder(&columns, Deserializer::default());
+        let refused = decoder.decode(too_much.as_bytes()).expect_err("too much");
+        assert_eq!(refused.code, MALFORMED_DATA);
+        assert_eq!(refused.message, "The record leaves out more than 4194304 values of its rows");
+        assert_eq!(decoder.rows(), 0);
+        // It does not count for the records that follow.
+        for _ in 0..2 {
+            let rows = decoder.decode(fits.as_bytes()).expect("it fits");
+            assert_eq!(decoder.take().num_rows(), rows);
+        }
+        // What is no JSON at all is still told as such.
+        let refused = decoder.decode(format!("{too_much}!").as_bytes()).expect_err("no JSON");
+        assert_eq!(refused.code, PARSE_ERROR);
+    }
+}
+
+#[test]
+fn a_record_that_was_refused_leaves_no_memory_behind() {
+    let mut decoder = decoder("a bigint, b string", Deserializer::default());
+    let refused = format!("{}!", "{\"a\":1,\"b\":\"0123456789\"}".repeat(100_000));
+    decoder.decode(refused.as_bytes()).expect_err("no JSON");
+    decoder.decode(b"{\"a\":1}").expect("a row");
+    let held = decoder.take().get_array_memory_size();
+    assert!(held < 100_000, "{held} bytes for one row");
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_neither_panic_nor_change_other_rows(record in proptest::collection::vec(any::<u8>(), 0..64)) {
