@@ -32,7 +32,7 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
     let mut cutter = Cutter::new(Arc::clone(stream), cursor);
     let mut passes = Passes::default();
     loop {
-        let (wish, stirred) = (stream.wish.get(), stream.stirred.get());
+        let (wish, stirred, held) = (stream.wish.get(), stream.stirred.get(), stream.held.get());
         if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.is_drained(cursor)) {
             return Ok(());
         }
@@ -44,6 +44,8 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
             },
             () = stream.wish.until(|now| now > wish) => {}
             () = stream.stirred.until(|now| now > stirred), if wish == Wish::Drain => continue,
+            // What waits for records below must not cut them once delivery is held.
+            () = stream.held.until(|now| now != held) => {}
             done = passes.next(), if passes.is_under_way() => passes.end(stream, &mut cutter, done),
             due = stream.next_due(&window), if wish < Wish::Stop && cursor.is_main() => {
                 // Nothing happened here that others should look at.

@@ -27,7 +27,7 @@ pub(in crate::delivery) async fn walk_errors(stream: &Arc<Stream>) -> Result<(),
     }
     let mut waiting = Waiting::default();
     loop {
-        let wish = stream.wish.get();
+        let (wish, held) = (stream.wish.get(), stream.held.get());
         if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.has_no_failures()) {
             return Ok(());
         }
@@ -37,6 +37,7 @@ pub(in crate::delivery) async fn walk_errors(stream: &Arc<Stream>) -> Result<(),
                 stream.settle(sent).await?;
             },
             () = stream.wish.until(|now| now > wish) => {}
+            () = stream.held.until(|now| now != held) => {}
             due = stream.next_failures(&window, &mut waiting), if wish < Wish::Stop => {
                 // Nothing happened here that others should look at.
                 let Some((place, output)) = due else { continue };

@@ -39,6 +39,18 @@ async fn a_held_stream_that_has_gone_quiet_drains_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_put_while_delivery_is_held_is_not_even_cut() {
+    let bench = Bench::new();
+    let walking = bench.start(plan(1, "p/", 14), Vec::new());
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    assert!(walking.handle.pause(true).await);
+    walking.put(0..3).await;
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    assert_eq!(walking.handle.stream.ledger.with(|state| state.open.len()), 0);
+    walking.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_begun_before_the_ledger_knows_the_first_configuration() {
     let bench = Bench::new();
     // In the way of every new segment.
