@@ -58,6 +58,12 @@ pub struct DeliveryMetrics {
     destination: Arc<str>,
     by_stream: Arc<ByStream>,
     by_processor: Arc<ByProcessor>,
+    delivered: OnceLock<Delivered>,
+}
+
+/// Counters of what was delivered; resolved, they are shown.
+#[derive(Clone)]
+struct Delivered {
     records: IntCounter,
     bytes: IntCounter,
     objects: IntCounter,
@@ -137,17 +143,20 @@ impl Telemetry {
 
     /// The counters of what leaves a stream for a destination.
     pub fn delivery(&self, stream: &str, destination: &str) -> DeliveryMetrics {
+        let metrics = self.delivery_if_any(stream, destination);
+        metrics.counters();
+        metrics
+    }
+
+    /// The same for a destination that most streams have nothing for: it is shown when there was something.
+    pub fn delivery_if_any(&self, stream: &str, destination: &str) -> DeliveryMetrics {
         let by_stream = Arc::clone(&self.by_stream);
         let (stream, destination): (Arc<str>, Arc<str>) = (stream.into(), destination.into());
-        let labels = [&*stream, &*destination];
         by_stream.series.lock().entry(Arc::clone(&stream)).or_default().destinations.insert(Arc::clone(&destination));
         self.by_processor.know(&stream);
         DeliveryMetrics {
             by_processor: Arc::clone(&self.by_processor),
-            records: by_stream.delivered_records.with_label_values(&labels),
-            bytes: by_stream.delivered_bytes.with_label_values(&labels),
-            objects: by_stream.delivered_objects.with_label_values(&labels),
-            possible_duplicates: by_stream.possible_duplicates.with_label_values(&labels),
+            delivered: OnceLock::new(),
             stream,
             destination,
             by_stream,
@@ -230,9 +239,10 @@ impl DeliveryMetrics {
 
     /// Counts an object, or whatever the destination takes at a time, that was delivered.
     pub fn delivered(&self, records: u64, bytes: u64) {
-        self.records.inc_by(records);
-        self.bytes.inc_by(bytes);
-        self.objects.inc();
+        let delivered = self.counters();
+        delivered.records.inc_by(records);
+        delivered.bytes.inc_by(bytes);
+        delivered.objects.inc();
     }
 
     /// Counts an attempt that failed, by the code in the destination's table.
@@ -248,7 +258,19 @@ impl DeliveryMetrics {
 
     /// Counts a delivery that may have arrived twice.
     pub fn possible_duplicate(&self) {
-        self.possible_duplicates.inc();
+        self.counters().possible_duplicates.inc();
+    }
+
+    fn counters(&self) -> &Delivered {
+        self.delivered.get_or_init(|| {
+            let (by_stream, labels) = (&self.by_stream, [&*self.stream, &*self.destination]);
+            Delivered {
+                records: by_stream.delivered_records.with_label_values(&labels),
+                bytes: by_stream.delivered_bytes.with_label_values(&labels),
+                objects: by_stream.delivered_objects.with_label_values(&labels),
+                possible_duplicates: by_stream.possible_duplicates.with_label_values(&labels),
+            }
+        })
     }
 }
 

@@ -80,7 +80,11 @@ impl Service {
         account.set_budget(current.disk_budget.unwrap_or(self.inner.settings.disk_budget));
         let name = described.definition.name.clone();
         let boards = PerCursor::new(|cursor| {
-            let metrics = self.inner.telemetry.delivery(&name, destination(cursor, &current));
+            let (telemetry, to) = (&self.inner.telemetry, destination(cursor, &current));
+            let metrics = match cursor {
+                Cursor::Main => telemetry.delivery(&name, to),
+                Cursor::Backup | Cursor::Errors => telemetry.delivery_if_any(&name, to),
+            };
             Board::new(self.inner.clock.clone(), metrics)
         });
         let (road, handle) = Road::new(RoadParts {
