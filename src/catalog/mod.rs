@@ -29,7 +29,7 @@ pub use describe::{Place, describe};
 pub use error::Error;
 pub use files::{Applied, Change, FileFault, Folder, StreamFile};
 pub use plan::{Gzip, Plan};
-pub use processing::{EntryFacts, Kept, Processing, Processor, Remote, Stage};
+pub use processing::{Conversion, EntryFacts, Kept, Processing, Processor, Remote, Stage, Table, TableError};
 pub use requests::{DeleteStream, DescribeStream, ListStreams};
 pub use rulebook::Rulebook;
 pub use settings::{Durability, GzipMembers, OnDelete, SettingFault, Settings};

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hydrant_model::{Misfit, ObjectDestination, Rules};
+use hydrant_transforms::formats::conversion::{self, SchemaSource, check_destination};
+use hydrant_transforms::formats::schema::TableSchema;
 use hydrant_transforms::processors::{
     Context, Facts, LambdaParameters, Parameters, ProcessorSpec, ProcessorType, Transform, parse,
 };
@@ -23,6 +25,8 @@ pub struct Processing {
     pub function: Option<(usize, LambdaParameters)>,
     /// Records that may be taken on at once; one of them may become very large.
     pub most_records: Option<usize>,
+    /// What becomes of them behind the processors, where they are converted.
+    pub conversion: Option<Conversion>,
     /// What all error entries of the stream share.
     pub entries: EntryFacts,
 }
@@ -37,6 +41,35 @@ pub enum Kept {
     Together,
     /// In the spool, by partition.
     ByPartition,
+}
+
+/// The `DataFormatConversionConfiguration` of a stream, where it is enabled.
+#[derive(Clone)]
+pub struct Conversion {
+    /// What it says.
+    pub rules: conversion::Conversion,
+    /// Where its table is looked up; `None` where it is inferred, and until whoever has tables puts it here.
+    pub table: Option<Arc<dyn Table>>,
+}
+
+/// A table's definition, wherever it is kept.
+#[async_trait]
+pub trait Table: Send + Sync {
+    /// The table as it is now, or was a short while ago.
+    ///
+    /// # Errors
+    /// Why it cannot be had; the records wait, and it is asked again.
+    async fn schema(&self) -> Result<Arc<TableSchema>, TableError>;
+}
+
+/// Why a table's definition cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TableError {
+    /// AWS's code: `DataFormatConversion.EntityNotFound` and the like.
+    pub code: &'static str,
+    /// What is wrong, and with what.
+    pub message: String,
 }
 
 /// A processor at work.
@@ -108,9 +141,13 @@ impl Processing {
             strict: rules == Rules::Strict,
         };
         let chain = parse(configuration.get("ProcessingConfiguration").unwrap_or(&Value::Null), facts)?;
+        let conversion = read_conversion(configuration, objects, rules)?;
+        let inferred = conversion.as_ref().is_some_and(|it| it.rules.schema == SchemaSource::Inferred);
         let kept = match (facts.dynamic_partitioning, &chain.lambda) {
             (true, _) => Kept::ByPartition,
             (false, Some(_)) => Kept::Together,
+            // What is inferred is read before it is written, and nobody wants to run processors twice.
+            (false, None) if inferred && !chain.processors.is_empty() => Kept::Together,
             (false, None) => Kept::Nowhere,
         };
         let most_records = chain.most_records();
@@ -122,7 +159,7 @@ impl Processing {
             .into_iter()
             .map(|(spec, parameters)| Arc::new(Built { spec, parameters, context: context.clone() }) as Arc<dyn Stage>);
         let (stages, wanted, function) = (stages.collect(), chain.wanted, at.zip(chain.lambda));
-        Ok(Self { stages, kept, wanted, function, most_records, entries })
+        Ok(Self { stages, kept, wanted, function, most_records, conversion, entries })
     }
 
     /// Puts the function that is asked into its place.
@@ -134,7 +171,7 @@ impl Processing {
 
     /// Whether records leave as they arrived.
     pub fn is_empty(&self) -> bool {
-        self.stages.is_empty()
+        self.stages.is_empty() && self.conversion.is_none()
     }
 
     /// The most that `bytes` of records may become, for choosing the size of parts: unpacked they may be many times as large.
@@ -154,6 +191,22 @@ impl Processing {
     pub fn open(&self) -> Result<Vec<Processor>, String> {
         self.stages.iter().map(|stage| stage.open()).collect()
     }
+}
+
+/// A stored destination's conversion, in the order in which AWS looks at it.
+fn read_conversion(
+    configuration: &Value,
+    objects: &ObjectDestination,
+    rules: Rules,
+) -> Result<Option<Conversion>, Misfit> {
+    let configured = configuration.get("DataFormatConversionConfiguration").unwrap_or(&Value::Null);
+    if !conversion::is_enabled(configured) {
+        return Ok(None);
+    }
+    let strict = rules == Rules::Strict;
+    check_destination(objects.compression, objects.hints, strict)?;
+    let conversion = conversion::parse(configured, strict)?;
+    Ok(conversion.map(|rules| Conversion { rules, table: None }))
 }
 
 const UNPACKED: u64 = 32;
