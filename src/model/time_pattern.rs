@@ -67,6 +67,25 @@ enum Item {
 }
 
 impl TimePattern {
+    /// English names of the months, from January on.
+    pub const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+
+    /// English names of the days of the week, from Sunday on.
+    pub const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
     /// Parses `pattern`; an empty one prints nothing.
     pub fn parse(pattern: &str) -> Result<Self, TimePatternError> {
         let mut items = Vec::new();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Zoned;
 
 use super::offset::Offset;
-use super::{TimePatternError, zone};
+use super::{TimePattern, TimePatternError, zone};
 
 /// What a run of one letter stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,8 +178,8 @@ impl Word {
             (Self::Era, Form::Short) => "AD",
             (Self::Era, Form::Full) => "Anno Domini",
             (Self::Era, Form::Narrow) => "A",
-            (Self::Month, _) => in_form(nth(&MONTHS, i64::from(moment.month()) - 1)),
-            (Self::Weekday, _) => in_form(nth(&WEEKDAYS, days_since_sunday(moment))),
+            (Self::Month, _) => in_form(nth(&TimePattern::MONTHS, i64::from(moment.month()) - 1)),
+            (Self::Weekday, _) => in_form(nth(&TimePattern::WEEKDAYS, days_since_sunday(moment))),
             (Self::Quarter, _) => {
                 let quarter = Quantity::Quarter.value(moment) - 1;
                 match form {
@@ -273,20 +273,3 @@ fn day_period(moment: &Zoned, form: Form) -> &'static str {
 fn nth(names: &[&'static str], index: i64) -> &'static str {
     usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
 }
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];

@@ -16,6 +16,8 @@
 //!
 //! Pattern language: <https://www.joda.org/joda-time/apidocs/org/joda/time/format/DateTimeFormat.html>
 
+use hydrant_model::TimePattern;
+
 use super::calendar::{self, Moment, NoTimestamp, Numerals};
 use super::{number, timestamp};
 
@@ -202,9 +204,9 @@ fn read(items: &[Item], text: &[u8]) -> Option<Moment> {
                 }
             }
             Item::TwoDigitYear => year = two_digit_year(&mut rest)?,
-            Item::MonthText => month = one_of(&MONTHS, &mut rest)? + 1,
+            Item::MonthText => month = one_of(&TimePattern::MONTHS, &mut rest)? + 1,
             Item::DayText => {
-                one_of(&DAYS, &mut rest)?;
+                one_of(&TimePattern::WEEKDAYS, &mut rest)?;
             }
             Item::HalfDay => afternoon = Some(one_of(&["AM", "PM"], &mut rest)? == 1),
             Item::Offset => moment.ahead_seconds = rest.offset()?,
@@ -246,22 +248,6 @@ fn one_of(names: &[&str], rest: &mut Numerals<'_>) -> Option<u32> {
     }
     None
 }
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 #[cfg(test)]
 mod tests;

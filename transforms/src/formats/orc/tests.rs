@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
-use arrow_array::{Array, Int64Array, ListArray, RecordBatch, StringArray};
-use arrow_buffer::OffsetBuffer;
+use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use bytes::Bytes;
 use orc_rust::ArrowReaderBuilder;
@@ -10,7 +9,7 @@ use prost::Message;
 
 use super::proto::{EncodingKind, Footer, Metadata, PostScript, RowIndex, StreamKind, StripeFooter};
 use super::*;
-use crate::formats::values::rows as values;
+use crate::formats::values::{below_nulls, file, name, numbers, rows as values};
 use crate::formats::{arrays, samples};
 
 #[test]
@@ -58,16 +57,9 @@ proptest! {
 
 #[test]
 fn what_lies_below_a_null_is_not_written() {
-    let item = Arc::new(Field::new("array_element", DataType::Int64, true));
-    let offsets = OffsetBuffer::from_lengths([2, 2, 1]);
-    let items = Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5]));
-    let list = ListArray::new(item, offsets, items, Some(vec![true, false, true].into()));
-    let schema = Arc::new(Schema::new(vec![Field::new("l", list.data_type().clone(), true)]));
-    let whole = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(list)]).unwrap();
-    let batches = [whole.slice(1, 2), whole];
+    let (schema, batches, wanted) = below_nulls();
     let read = values(&read(&written(&schema, &Options::default(), usize::MAX, &batches)));
-    let (pair, single) = ("[List([Int(1), Int(2)])]", "[List([Int(5)])]");
-    assert_eq!(read, ["[Null]", single, pair, "[Null]", single]);
+    assert_eq!(read, wanted);
 }
 
 #[test]
@@ -342,36 +334,8 @@ fn unpacked(mut section: &[u8]) -> Vec<u8> {
     out
 }
 
-fn name(id: i64) -> String {
-    format!("{:x}", id.wrapping_mul(0x9E37_79B9))
-}
-
-/// An id of its own for each row, a word of three, and a string of its own.
-fn numbers(rows: i64) -> (SchemaRef, Vec<RecordBatch>) {
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("id", DataType::Int64, true),
-        Field::new("kind", DataType::Utf8, true),
-        Field::new("name", DataType::Utf8, true),
-    ]));
-    let ids: Vec<_> = (0..rows).collect();
-    let batch = |ids: &[i64]| {
-        let id = Int64Array::from(ids.to_vec());
-        let kind: StringArray = ids.iter().map(|id| Some(["a", "b", "c"][usize::try_from(id % 3).unwrap()])).collect();
-        let name: StringArray = ids.iter().map(|id| Some(name(*id))).collect();
-        RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(id), Arc::new(kind), Arc::new(name)]).unwrap()
-    };
-    let batches = ids.chunks(1_000).map(batch).collect();
-    (schema, batches)
-}
-
 fn written(schema: &SchemaRef, options: &Options, memory_limit: usize, batches: &[RecordBatch]) -> Vec<u8> {
-    let mut writer = open(schema, options, memory_limit).unwrap();
-    let mut out = Vec::new();
-    for batch in batches {
-        writer.write(batch, &mut out).unwrap();
-    }
-    writer.finish(&mut out).unwrap();
-    out
+    file(open(schema, options, memory_limit).unwrap(), batches)
 }
 
 fn read(file: &[u8]) -> Vec<RecordBatch> {

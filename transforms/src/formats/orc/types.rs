@@ -2,15 +2,13 @@
 //!
 //! Types and columns are numbered as they come when each is followed by those below it, from the root, which is 0.
 
-use arrow_array::types::{Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{BinaryType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, Utf8Type};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use super::bloom::Bloom;
 use super::column::{Column, Shape};
 use super::integers::Integers;
-use super::leaves::{
-    Binaries, Booleans, Bytes, Dates, Decimals, Direct, Doubles, Floats, Keyed, Leaf, Timestamps, Whole,
-};
+use super::leaves::{Booleans, Bytes, Dates, Decimals, Direct, Floats, Keyed, Leaf, Timestamps, Whole};
 use super::proto::{Type, TypeKind};
 use super::statistics::Kind;
 use super::{Compression, FormatVersion, Options};
@@ -159,9 +157,9 @@ fn encoder(
         DataType::Int16 => (Box::new(Whole::<Int16Type>::new(version, compression)), Kind::integers()),
         DataType::Int32 => (Box::new(Whole::<Int32Type>::new(version, compression)), Kind::integers()),
         DataType::Int64 => (Box::new(Whole::<Int64Type>::new(version, compression)), Kind::integers()),
-        DataType::Float32 => (Box::new(Floats::new(compression)), Kind::floats()),
-        DataType::Float64 => (Box::new(Doubles::new(compression)), Kind::floats()),
-        DataType::Binary => (Box::new(Binaries::new(version, compression)), Kind::Binaries(0)),
+        DataType::Float32 => (Box::new(Floats::<Float32Type>::new(compression)), Kind::floats()),
+        DataType::Float64 => (Box::new(Floats::<Float64Type>::new(compression)), Kind::floats()),
+        DataType::Binary => (Box::new(Direct::<BinaryType>::new(version, compression)), Kind::Binaries(0)),
         DataType::Date32 => (Box::new(Dates::new(version, compression)), Kind::Dates(None)),
         DataType::Timestamp(..) => (Box::new(Timestamps::new(version, compression)), Kind::Timestamps(None)),
         DataType::Decimal128(_, scale) => {
@@ -170,7 +168,7 @@ fn encoder(
         DataType::Utf8 if options.dictionary_key_threshold > 0.0 => {
             (Box::new(Keyed::new(options.dictionary_key_threshold, version, compression)), Kind::texts())
         }
-        DataType::Utf8 => (Box::new(Direct::new(version, compression)), Kind::texts()),
+        DataType::Utf8 => (Box::new(Direct::<Utf8Type>::new(version, compression)), Kind::texts()),
         _ => return None,
     };
     Some(made)

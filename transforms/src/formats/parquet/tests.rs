@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, TimestampNanosecondArray};
-use arrow_buffer::OffsetBuffer;
+use arrow_array::{Array, ArrayRef, RecordBatch, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -14,7 +13,7 @@ use parquet::schema::printer::print_schema;
 use proptest::prelude::*;
 
 use super::*;
-use crate::formats::values::rows as values;
+use crate::formats::values::{below_nulls, file, numbers, rows as values};
 use crate::formats::{arrays, samples};
 
 #[test]
@@ -53,21 +52,14 @@ proptest! {
 
 #[test]
 fn what_lies_below_a_null_is_not_written() {
-    let item = Arc::new(Field::new("array_element", DataType::Int64, true));
-    let offsets = OffsetBuffer::from_lengths([2, 2, 1]);
-    let items = Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5]));
-    let list = ListArray::new(item, offsets, items, Some(vec![true, false, true].into()));
-    let schema = Arc::new(Schema::new(vec![Field::new("l", list.data_type().clone(), true)]));
-    let whole = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(list)]).unwrap();
-    let batches = [whole.slice(1, 2), whole];
+    let (schema, batches, wanted) = below_nulls();
     let read = values(&read(&written(
         &schema,
         &Options { timestamps: TimestampUnit::Nanos, ..Options::default() },
         usize::MAX,
         &batches,
     )));
-    let (pair, single) = ("[List([Int(1), Int(2)])]", "[List([Int(5)])]");
-    assert_eq!(read, ["[Null]", single, pair, "[Null]", single]);
+    assert_eq!(read, wanted);
 }
 
 #[test]
@@ -226,32 +218,8 @@ fn memory_is_booked_by_leaf_columns() {
     assert_eq!([of(1), of(20), of(100), of(1_000)].map(|bytes| bytes / MIB), [17, 36, 64, 187]);
 }
 
-/// An id of its own for each row, a word of three, and a string of its own.
-fn numbers(rows: i64) -> (SchemaRef, Vec<RecordBatch>) {
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("id", DataType::Int64, true),
-        Field::new("kind", DataType::Utf8, true),
-        Field::new("name", DataType::Utf8, true),
-    ]));
-    let ids: Vec<_> = (0..rows).collect();
-    let batch = |ids: &[i64]| {
-        let id = Int64Array::from(ids.to_vec());
-        let kind: StringArray = ids.iter().map(|id| Some(["a", "b", "c"][usize::try_from(id % 3).unwrap()])).collect();
-        let name: StringArray = ids.iter().map(|id| Some(format!("{:x}", id.wrapping_mul(0x9E37_79B9)))).collect();
-        RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(id), Arc::new(kind), Arc::new(name)]).unwrap()
-    };
-    let batches = ids.chunks(1_000).map(batch).collect();
-    (schema, batches)
-}
-
 fn written(schema: &SchemaRef, options: &Options, memory_limit: usize, batches: &[RecordBatch]) -> Vec<u8> {
-    let mut writer = open(schema, options, memory_limit).unwrap();
-    let mut out = Vec::new();
-    for batch in batches {
-        writer.write(batch, &mut out).unwrap();
-    }
-    writer.finish(&mut out).unwrap();
-    out
+    file(open(schema, options, memory_limit).unwrap(), batches)
 }
 
 fn read(file: &[u8]) -> Vec<RecordBatch> {

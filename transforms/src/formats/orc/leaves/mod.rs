@@ -9,8 +9,8 @@ use std::ops::Range;
 use arrow_array::Array;
 
 pub(super) use self::moments::{Decimals, Timestamps};
-pub(super) use self::numbers::{Booleans, Bytes, Dates, Doubles, Floats, Whole};
-pub(super) use self::strings::{Binaries, Direct, Keyed};
+pub(super) use self::numbers::{Booleans, Bytes, Dates, Floats, Whole};
+pub(super) use self::strings::{Direct, Keyed};
 use super::FormatVersion;
 use super::bloom::Bloom;
 use super::proto::{ColumnEncoding, EncodingKind, StreamKind};

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type};
+use arrow_array::types::{ArrowPrimitiveType, Date32Type, Int8Type};
 use arrow_array::{Array, BooleanArray};
 
 use super::{Leaf, Seen, chosen, direct, encoding};
@@ -190,19 +190,39 @@ impl Leaf for Dates {
     }
 }
 
-/// float: four bytes a value, little-endian.
-pub(in crate::formats::orc) struct Floats(Stream);
+/// A floating-point number as files hold it.
+pub(in crate::formats::orc) trait LittleEndian: Copy + Into<f64> {
+    fn append_to(self, bytes: &mut Vec<u8>);
+}
 
-impl Floats {
-    pub(in crate::formats::orc) fn new(compression: Compression) -> Self {
-        Self(Stream::new(compression))
+impl LittleEndian for f32 {
+    fn append_to(self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.to_le_bytes());
     }
 }
 
-impl Leaf for Floats {
+impl LittleEndian for f64 {
+    fn append_to(self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.to_le_bytes());
+    }
+}
+
+/// float and double: four or eight bytes a value, little-endian.
+pub(in crate::formats::orc) struct Floats<T> {
+    stream: Stream,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Floats<T> {
+    pub(in crate::formats::orc) fn new(compression: Compression) -> Self {
+        Self { stream: Stream::new(compression), of: PhantomData }
+    }
+}
+
+impl<T: ArrowPrimitiveType<Native: LittleEndian>> Leaf for Floats<T> {
     fn write(&mut self, array: &dyn Array, rows: &[Range<usize>], seen: &mut Seen<'_>) {
-        for value in chosen(array.as_primitive::<Float32Type>().values(), rows) {
-            self.0.bytes().extend_from_slice(&value.to_le_bytes());
+        for value in chosen(array.as_primitive::<T>().values(), rows) {
+            value.append_to(self.stream.bytes());
             see(seen, (*value).into());
         }
     }
@@ -210,7 +230,7 @@ impl Leaf for Floats {
     fn flush(&mut self) {}
 
     fn position(&self, positions: &mut Vec<u64>) {
-        self.0.position(positions);
+        self.stream.position(positions);
     }
 
     fn end_group(&mut self) {}
@@ -220,49 +240,11 @@ impl Leaf for Floats {
     }
 
     fn streams(&mut self) -> Vec<(StreamKind, &mut Stream)> {
-        vec![(StreamKind::Data, &mut self.0)]
+        vec![(StreamKind::Data, &mut self.stream)]
     }
 
     fn memory_bytes(&self) -> usize {
-        self.0.memory_bytes()
-    }
-}
-
-/// double: eight bytes a value, little-endian.
-pub(in crate::formats::orc) struct Doubles(Stream);
-
-impl Doubles {
-    pub(in crate::formats::orc) fn new(compression: Compression) -> Self {
-        Self(Stream::new(compression))
-    }
-}
-
-impl Leaf for Doubles {
-    fn write(&mut self, array: &dyn Array, rows: &[Range<usize>], seen: &mut Seen<'_>) {
-        for value in chosen(array.as_primitive::<Float64Type>().values(), rows) {
-            self.0.bytes().extend_from_slice(&value.to_le_bytes());
-            see(seen, *value);
-        }
-    }
-
-    fn flush(&mut self) {}
-
-    fn position(&self, positions: &mut Vec<u64>) {
-        self.0.position(positions);
-    }
-
-    fn end_group(&mut self) {}
-
-    fn end_stripe(&mut self) -> ColumnEncoding {
-        direct(EncodingKind::Direct)
-    }
-
-    fn streams(&mut self) -> Vec<(StreamKind, &mut Stream)> {
-        vec![(StreamKind::Data, &mut self.0)]
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.0.memory_bytes()
+        self.stream.memory_bytes()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Strings and bytes: one behind the other with their lengths, or numbers of entries in a dictionary.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ByteArrayType, GenericBinaryType, GenericStringType};
+use arrow_array::types::{ByteArrayType, GenericStringType};
 
 use super::{Leaf, Seen, encoding};
 use crate::formats::orc::integers::Integers;
@@ -43,88 +44,71 @@ impl Lengthy {
     }
 }
 
-/// binary.
-pub(in crate::formats::orc) struct Binaries(FormatVersion, Lengthy);
+/// binary, and string, char, varchar without dictionary.
+pub(in crate::formats::orc) struct Direct<T> {
+    version: FormatVersion,
+    values: Lengthy,
+    of: PhantomData<fn() -> T>,
+}
 
-impl Binaries {
+impl<T> Direct<T> {
     pub(in crate::formats::orc) fn new(version: FormatVersion, compression: Compression) -> Self {
-        Self(version, Lengthy::new(version, compression))
+        Self { version, values: Lengthy::new(version, compression), of: PhantomData }
     }
 }
 
-impl Leaf for Binaries {
+impl<T: ByteArrayType<Native: Told>> Leaf for Direct<T> {
     fn write(&mut self, array: &dyn Array, rows: &[Range<usize>], seen: &mut Seen<'_>) {
-        each::<GenericBinaryType<i32>>(array, rows, |value| {
-            self.1.push(value);
-            seen.statistics.binary(value.len());
-            if let Some(bloom) = &mut seen.bloom {
-                bloom.bytes(value);
-            }
+        each::<T>(array, rows, |value| {
+            self.values.push(value.as_ref());
+            value.tell(seen);
         });
     }
 
     fn flush(&mut self) {
-        self.1.lengths.flush();
+        self.values.lengths.flush();
     }
 
     fn position(&self, positions: &mut Vec<u64>) {
-        self.1.position(positions);
+        self.values.position(positions);
     }
 
     fn end_group(&mut self) {}
 
     fn end_stripe(&mut self) -> ColumnEncoding {
         self.flush();
-        encoding(self.0)
+        encoding(self.version)
     }
 
     fn streams(&mut self) -> Vec<(StreamKind, &mut Stream)> {
-        self.1.streams(StreamKind::Data)
+        self.values.streams(StreamKind::Data)
     }
 
     fn memory_bytes(&self) -> usize {
-        self.1.memory_bytes()
+        self.values.memory_bytes()
     }
 }
 
-/// string, char, varchar without dictionary.
-pub(in crate::formats::orc) struct Direct(FormatVersion, Lengthy);
+/// What statistics and filters are told of a value.
+pub(in crate::formats::orc) trait Told {
+    fn tell(&self, seen: &mut Seen<'_>);
+}
 
-impl Direct {
-    pub(in crate::formats::orc) fn new(version: FormatVersion, compression: Compression) -> Self {
-        Self(version, Lengthy::new(version, compression))
+impl Told for [u8] {
+    fn tell(&self, seen: &mut Seen<'_>) {
+        seen.statistics.binary(self.len());
+        if let Some(bloom) = &mut seen.bloom {
+            bloom.bytes(self);
+        }
     }
 }
 
-impl Leaf for Direct {
-    fn write(&mut self, array: &dyn Array, rows: &[Range<usize>], seen: &mut Seen<'_>) {
-        each::<GenericStringType<i32>>(array, rows, |value| {
-            self.1.push(value.as_bytes());
-            see(seen, value);
-        });
-    }
-
-    fn flush(&mut self) {
-        self.1.lengths.flush();
-    }
-
-    fn position(&self, positions: &mut Vec<u64>) {
-        self.1.position(positions);
-    }
-
-    fn end_group(&mut self) {}
-
-    fn end_stripe(&mut self) -> ColumnEncoding {
-        self.flush();
-        encoding(self.0)
-    }
-
-    fn streams(&mut self) -> Vec<(StreamKind, &mut Stream)> {
-        self.1.streams(StreamKind::Data)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.1.memory_bytes()
+impl Told for str {
+    fn tell(&self, seen: &mut Seen<'_>) {
+        seen.statistics.text(self);
+        if let Some(bloom) = &mut seen.bloom {
+            bloom.bytes(self.as_bytes());
+        }
     }
 }
 
@@ -231,7 +215,7 @@ impl Leaf for Keyed {
     fn write(&mut self, array: &dyn Array, rows: &[Range<usize>], seen: &mut Seen<'_>) {
         each::<GenericStringType<i32>>(array, rows, |value| {
             self.push(value.as_bytes());
-            see(seen, value);
+            value.tell(seen);
         });
     }
 
@@ -290,13 +274,6 @@ fn each<'a, T: ByteArrayType>(array: &'a dyn Array, rows: &[Range<usize>], mut t
     let array = array.as_bytes::<T>();
     for run in rows {
         run.clone().for_each(|row| take(array.value(row)));
-    }
-}
-
-fn see(seen: &mut Seen<'_>, value: &str) {
-    seen.statistics.text(value);
-    if let Some(bloom) = &mut seen.bloom {
-        bloom.bytes(value.as_bytes());
     }
 }
 
