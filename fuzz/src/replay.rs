@@ -38,7 +38,7 @@ pub fn run(target: &str, words: &[&str], check: fn(&[u8])) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let seeds = inputs.into_iter().map(|(_, input)| input).collect();
-    bend(target, check, Bender { inputs: seeds, words, dice: seed }, Duration::from_secs(seconds))
+    bend(target, check, Bender::new(seeds, words, seed), Duration::from_secs(seconds))
 }
 
 fn bend(target: &str, check: fn(&[u8]), mut bender: Bender<'_>, time: Duration) -> ExitCode {
@@ -88,24 +88,31 @@ fn collect(path: &Path, inputs: &mut Vec<(PathBuf, Vec<u8>)>) {
 /// Makes inputs of others.
 struct Bender<'w> {
     inputs: Vec<Vec<u8>>,
+    /// How many of them are as they were given: they are never replaced, and every other input is made of one.
+    seeds: usize,
     words: &'w [&'w str],
     dice: u64,
 }
 
-impl Bender<'_> {
+impl<'w> Bender<'w> {
+    fn new(inputs: Vec<Vec<u8>>, words: &'w [&'w str], dice: u64) -> Self {
+        Self { seeds: inputs.len(), inputs, words, dice }
+    }
+
     fn next(&mut self) -> Vec<u8> {
-        let from = self.below(self.inputs.len());
+        let among = if self.below(2) == 0 { self.seeds } else { self.inputs.len() };
+        let from = self.below(among);
         let mut input = self.inputs[from].clone();
         for _ in 0..=self.below(6) {
             self.bend(&mut input);
         }
         input.truncate(LONGEST);
-        // Some replace what they were made of, or others: so what is far from the seeds is reached too.
+        // Some are bent again later: so what is far from the seeds is reached too.
         if self.below(16) == 0 {
-            if self.inputs.len() < INPUTS {
+            if self.inputs.len() < self.seeds + INPUTS {
                 self.inputs.push(input.clone());
             } else {
-                let at = self.below(self.inputs.len());
+                let at = self.seeds + self.below(self.inputs.len() - self.seeds);
                 self.inputs[at] = input.clone();
             }
         }
@@ -164,7 +171,7 @@ impl Bender<'_> {
 
 /// Bytes of an input at most.
 const LONGEST: usize = 4096;
-/// Inputs that others are made of, at most.
-const INPUTS: usize = 2000;
+/// Bent inputs that others are made of, at most.
+const INPUTS: usize = 200;
 /// Nothing so small may take so long.
 const TOO_LONG: Duration = Duration::from_secs(2);
