@@ -19,6 +19,7 @@ OWN = {
     "hydrant-sinks": {"hydrant-model"},
     "hydrant-transforms": {"hydrant-model"},
     "hydrant": {"hydrant-model", "hydrant-sinks", "hydrant-transforms"},
+    "hydrant-fuzz": {"hydrant-model", "hydrant-transforms", "hydrant"},
 }
 
 

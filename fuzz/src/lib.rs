@@ -19,7 +19,6 @@ pub mod jq_query;
 pub mod kpl;
 pub mod module_answer;
 pub mod prefix;
-#[cfg(feature = "service")]
 pub mod put;
 pub mod records;
 pub mod replay;
@@ -34,4 +33,29 @@ fn parts<const N: usize>(data: &[u8]) -> [&[u8]; N] {
 /// A part that is text.
 fn text(part: &[u8]) -> Option<&str> {
     std::str::from_utf8(part).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    /// What has broken a promise once, and what bending begins with.
+    #[test]
+    fn the_seeds_hold() {
+        let targets: [(&str, fn(&[u8])); 8] = [
+            ("columns", super::columns::check),
+            ("jq_input", super::jq_input::check),
+            ("jq_query", super::jq_query::check),
+            ("kpl", super::kpl::check),
+            ("module_answer", super::module_answer::check),
+            ("prefix", super::prefix::check),
+            ("put", super::put::check),
+            ("table", super::table::check),
+        ];
+        for (target, check) in targets {
+            let inputs = super::replay::inputs(&[super::replay::folder("seeds", target)]);
+            assert!(!inputs.is_empty(), "{target} has no seeds");
+            for (path, input) in inputs {
+                super::replay::checked(check, &input).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+            }
+        }
+    }
 }

@@ -21,11 +21,9 @@ pub fn run(target: &str, words: &[&str], check: fn(&[u8])) -> ExitCode {
         }
     }
     if paths.is_empty() {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        paths.extend(["seeds", "corpus", "artifacts"].map(|folder| here.join(folder).join(target)));
+        paths.extend(["seeds", "corpus", "artifacts"].map(|kind| folder(kind, target)));
     }
-    let mut inputs = Vec::new();
-    paths.iter().for_each(|path| collect(path, &mut inputs));
+    let inputs = inputs(&paths);
     for (path, input) in &inputs {
         if let Err(fault) = checked(check, input) {
             eprintln!("{target}: {}: {fault}", path.display());
@@ -54,7 +52,7 @@ fn bend(target: &str, check: fn(&[u8]), mut bender: Bender<'_>, time: Duration) 
             slowest = took;
         }
         if outcome.is_err() || took > TOO_LONG {
-            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts").join(target).join(format!("{runs}"));
+            let file = folder("artifacts", target).join(runs.to_string());
             let kept =
                 std::fs::create_dir_all(file.parent().unwrap_or(&file)).and_then(|()| std::fs::write(&file, &input));
             let fault = outcome.err().unwrap_or_else(|| format!("it took {took:?}"));
@@ -68,11 +66,24 @@ fn bend(target: &str, check: fn(&[u8]), mut bender: Bender<'_>, time: Duration) 
     ExitCode::SUCCESS
 }
 
-fn checked(check: fn(&[u8]), input: &[u8]) -> Result<(), String> {
+/// Whether `check` holds; what it said otherwise.
+pub(crate) fn checked(check: fn(&[u8]), input: &[u8]) -> Result<(), String> {
     panic::catch_unwind(AssertUnwindSafe(|| check(input))).map_err(|payload| {
         let said = payload.downcast_ref::<String>().cloned();
         said.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
     })
+}
+
+/// Where inputs of a kind lie.
+pub(crate) fn folder(kind: &str, target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(kind).join(target)
+}
+
+/// The files, and all that lie in the folders, with their paths.
+pub(crate) fn inputs(paths: &[PathBuf]) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut inputs = Vec::new();
+    paths.iter().for_each(|path| collect(path, &mut inputs));
+    inputs
 }
 
 fn collect(path: &Path, inputs: &mut Vec<(PathBuf, Vec<u8>)>) {
