@@ -94,12 +94,12 @@ impl Stream {
     pub(super) async fn find_waiting(&self) {
         while self.spool.is_unknown() {
             let (log, ledger) = (self.spool.log().clone(), Arc::clone(&self.ledger));
-            let (clock, hints) = (self.shop.clock.clone(), self.current().objects.hints);
+            let (records, clock, hints) = (self.log.clone(), self.shop.clock.clone(), self.current().objects.hints);
             let found = self.shop.workers.run(move || {
                 let now = clock.now();
                 let mut table = spool::Table::new(now);
                 let add = |at, head: spool::Head| {
-                    let age = spool::age(clock.wall_ms(), head.oldest_ms, hints.interval);
+                    let age = spool::age(&records, &clock, &head, hints.interval);
                     table.add(at, &head, age, now, hints.size_bytes);
                 };
                 spool::scan(&log, &ledger, add).map(|()| table)
@@ -120,10 +120,10 @@ impl Stream {
 
     fn add_slices(&self, slices: Vec<(hydrant_model::Offset, spool::Head)>) {
         let hints = self.current().objects.hints;
-        let (now, now_ms) = (self.shop.clock.now(), self.shop.clock.wall_ms());
+        let now = self.shop.clock.now();
         self.spool.with(|table| {
             for (at, head) in slices {
-                let age = spool::age(now_ms, head.oldest_ms, hints.interval);
+                let age = spool::age(&self.log, &self.shop.clock, &head, hints.interval);
                 table.add(at, &head, age, now, hints.size_bytes);
             }
         });

@@ -7,6 +7,7 @@ use hydrant_model::{BodyError, Offset};
 use super::slice::Head;
 use super::table::Waiting;
 use super::{PartitionId, waits};
+use crate::clock::Clock;
 use crate::delivery::body::{Maker, Packer, failed};
 use crate::delivery::ledger::{Ledger, SliceAt};
 use crate::log::{Log, ReadError, Reader};
@@ -109,7 +110,11 @@ impl Maker for SlicesMaker {
     }
 }
 
-/// How old what arrived at `arrival_ms` is by the wall clock, which may have jumped: no older than `most`.
-pub(in crate::delivery) fn age(now_ms: u64, arrival_ms: u64, most: Duration) -> Duration {
-    Duration::from_millis(now_ms.saturating_sub(arrival_ms)).min(most)
+/// How old the oldest record of a slice is: by the monotonic clock if it arrived in this process, else by the wall clock, which may
+/// have been set meanwhile, and then no older than `most`.
+pub(in crate::delivery) fn age(records: &Log, clock: &Clock, head: &Head, most: Duration) -> Duration {
+    match records.arrived(head.source) {
+        Some(arrived) => clock.now() - arrived,
+        None => Duration::from_millis(clock.wall_ms().saturating_sub(head.oldest_ms)).min(most),
+    }
 }
