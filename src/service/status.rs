@@ -127,7 +127,7 @@ impl Running {
     fn waiting_failures(&self, state: &State) -> Waiting {
         let open = state.open_of(Cursor::Errors).map(|open| &open.intent);
         let open = open.map(|intent| (intent.records, intent.bytes, intent.oldest_ms));
-        let found = state.failures.iter().map(|failures| (failures.records, failures.bytes, failures.oldest_ms));
+        let found = state.failures.totals().map(|(_, total)| (total.records, total.bytes, total.oldest_ms));
         open.chain(found).fold(Waiting::default(), |waiting, (records, bytes, oldest_ms)| Waiting {
             records: waiting.records + records,
             bytes: waiting.bytes + bytes,

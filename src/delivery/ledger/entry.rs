@@ -13,6 +13,10 @@
 //! | `version` | a configuration version is in force from an offset on |
 //! | `paused` | delivery is held, or released |
 //! | `synced` | records below an offset are known to have been synced: whatever is missing below it is damage |
+//!
+//! `failed` and `processed` are written twice, the second time before the first entry that rests on them, or before anything is
+//! trimmed: nothing else says where error entries and slices lie, and the records that they were made of may be gone. Where one
+//! of the two is damaged the other stands; where none is, the second says nothing new.
 
 use bytes::Bytes;
 use hydrant_model::{Cursor, Intent, IntentId, Offset, OffsetRange};
@@ -102,6 +106,22 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Whether it is written twice.
+    pub(super) fn is_repeated(&self) -> bool {
+        matches!(self, Self::Failed { intent: Some(_), .. } | Self::Processed { .. })
+    }
+
+    /// Whether it may rest on one that is.
+    pub(super) fn rests_on_repeated(&self) -> bool {
+        match self {
+            Self::Intent(open) => !open.contents.is_records(),
+            Self::Commit { .. } | Self::Trimmed { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// Entries of one error output that lie in the errors log and wait for an intent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
@@ -147,14 +167,6 @@ pub enum Contents {
 }
 
 impl Contents {
-    /// The parts of the errors log in it.
-    pub fn parts(&self) -> &[Part] {
-        match self {
-            Self::Records | Self::Slices { .. } => &[],
-            Self::Errors { parts, .. } => parts,
-        }
-    }
-
     fn is_records(&self) -> bool {
         *self == Self::Records
     }

@@ -1,13 +1,13 @@
 //! What the entries of a ledger add up to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use hydrant_model::{Cursor, Offset, OffsetRange};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Contents, Entry, Failures, OpenIntent, VersionStart};
+use super::failing::Failing;
 use super::spooled::Spooled;
-use crate::delivery::errors::Part;
 use crate::log::Position;
 
 /// What the entries of a ledger add up to.
@@ -20,8 +20,11 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Progress>,
     /// What waits in the errors log, in the order in which it was found.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<Failures>,
+    #[serde(default, skip_serializing_if = "Failing::is_empty")]
+    pub failures: Failing,
+    /// Intents whose own entry is damaged and whose failures are known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub failed_unopened: BTreeSet<u64>,
     /// Everything of the errors log that an entry has named lies below.
     #[serde(default)]
     pub failed_to: Offset,
@@ -133,23 +136,19 @@ impl State {
             Contents::Records => None,
             Contents::Errors { source, .. } | Contents::Slices { source, .. } => Some(*source),
         });
-        let waiting = self.failures.iter().map(|failures| failures.source);
-        sent.chain(waiting).chain([self.low_water()]).min().unwrap_or_default()
+        sent.chain(self.failures.source()).chain([self.low_water()]).min().unwrap_or_default()
     }
 
     /// Nothing that waits in the errors log, or is being sent from it, lies below.
     pub fn errors_from(&self) -> Option<Offset> {
-        let sent = self.open.values().flat_map(|open| open.contents.parts()).map(|part| part.from);
-        sent.chain(self.failures.iter().map(|failures| failures.part.from)).min()
+        let sent = self.open.values().filter(|open| matches!(open.contents, Contents::Errors { .. }));
+        sent.map(|open| open.intent.range.from).chain(self.failures.from()).min()
     }
 
     /// No slice that an open intent carries lies below in the spool.
     pub fn spool_sent_from(&self) -> Option<Offset> {
-        let heads = self.open.values().flat_map(|open| match &open.contents {
-            Contents::Slices { slices, .. } => slices.as_slice(),
-            Contents::Records | Contents::Errors { .. } => &[],
-        });
-        heads.map(|slice| slice.head).min()
+        let sent = self.open.values().filter(|open| matches!(open.contents, Contents::Slices { .. }));
+        sent.map(|open| open.intent.range.from).min()
     }
 
     /// Offsets of the records' log below this have been named by some entry and must not be given again.
@@ -181,11 +180,15 @@ impl State {
                 self.forget_versions();
             }
             Entry::Failed { intent, failures } => {
-                if let Some(open) = intent.and_then(|intent| self.open.get_mut(&intent.0)) {
-                    open.failed = true;
+                let is_new = intent.is_none_or(|intent| match self.open.get_mut(&intent.0) {
+                    Some(open) => !std::mem::replace(&mut open.failed, true),
+                    None => self.failed_unopened.insert(intent.0),
+                });
+                if is_new {
+                    self.fail(failures);
                 }
-                self.fail(failures);
             }
+            Entry::Processed { stretch, .. } if self.main.has_decided(stretch.range) => {}
             Entry::Processed { stretch, failures } => {
                 self.main.decide(stretch.range, stretch.ends_at);
                 self.synced_through = self.synced_through.max(stretch.range.to);
@@ -230,6 +233,7 @@ impl State {
 
     fn commit(&mut self, cursor: Cursor, id: u64, contents: &Contents, range: OffsetRange) {
         let open = self.open.remove(&id);
+        self.failed_unopened.remove(&id);
         if open.is_none() {
             self.take_out(contents);
         }
@@ -266,7 +270,9 @@ impl State {
     fn fail(&mut self, failures: &[Failures]) {
         let to = failures.iter().map(|failures| failures.part.to).max().unwrap_or_default();
         self.failed_to = self.failed_to.max(to);
-        self.failures.extend_from_slice(failures);
+        for failures in failures {
+            self.failures.add(failures);
+        }
     }
 
     /// This part of the errors log, or of the spool, waits for no intent any more.
@@ -276,8 +282,7 @@ impl State {
             Contents::Slices { slices, .. } => return self.spool.take(slices),
             Contents::Errors { output, parts, .. } => (output, parts),
         };
-        let taken: HashSet<&Part> = parts.iter().collect();
-        self.failures.retain(|failures| failures.output != *output || !taken.contains(&failures.part));
+        self.failures.remove(output, parts);
         let named = parts.iter().map(|part| part.to).max().unwrap_or_default();
         self.failed_to = self.failed_to.max(named);
     }
@@ -297,6 +302,11 @@ impl State {
 }
 
 impl Progress {
+    /// Whether nothing of `range` waits for an intent.
+    fn has_decided(&self, range: OffsetRange) -> bool {
+        range.to <= self.cut_to && self.holes.iter().all(|hole| hole.to <= range.from || range.to <= hole.from)
+    }
+
     /// Nothing of `range` waits for an intent any more. What it leaves out is a hole: the entry about it is damaged.
     fn decide(&mut self, range: OffsetRange, ends_at: Option<u64>) {
         if range.from > self.cut_to {

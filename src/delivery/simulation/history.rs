@@ -54,6 +54,8 @@ struct Kind {
     /// A processor takes no poison.
     staged: bool,
     kept: Kept,
+    /// A byte of the ledger is damaged, once.
+    damaged: bool,
 }
 
 /// How a process ends.
@@ -74,7 +76,8 @@ impl History {
         let kept = [Kept::Nowhere, Kept::Nowhere, Kept::Together, Kept::ByPartition];
         let kept = kept[usize::try_from(splitmix(&mut chance) % 4).expect("small")];
         let staged = kept != Kept::Nowhere || splitmix(&mut chance).is_multiple_of(3);
-        let kind = Kind { backed_up, staged, kept };
+        let damaged = splitmix(&mut chance).is_multiple_of(6);
+        let kind = Kind { backed_up, staged, kept, damaged };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
@@ -302,8 +305,34 @@ impl History {
             }
             End::Kill | End::Clean => self.disk.heal(),
         }
+        if self.kind.damaged && !self.promises.damaged && self.below(2) == 0 {
+            self.damage_ledger();
+        }
         self.promises.begin_life();
         self.start()
+    }
+
+    /// Damages an entry of the ledger. From then on records may be delivered twice, and none may be lost.
+    fn damage_ledger(&mut self) {
+        let files = self.disk.files().into_iter().filter(|(path, _)| path.starts_with(Path::new(ROOT).join("ledger")));
+        let mut places = Vec::new();
+        for (path, bytes) in files {
+            let found = bytes.windows(ENTRY.len()).enumerate().filter(|(_, window)| *window == ENTRY);
+            let kinds = found.map(|(at, _)| (at, bytes.get(at + ENTRY.len()..).unwrap_or_default()));
+            // Without the start of a version nobody knows its records' shape, and a sink needs its notes.
+            let lossless =
+                kinds.filter(|(_, kind)| [&b"vers"[..], b"note", b"snap"].iter().all(|it| !kind.starts_with(it)));
+            places.extend(lossless.map(|(at, _)| (path.clone(), at)));
+        }
+        let Ok(one) = usize::try_from(self.below(places.len() as u64)) else { return };
+        let Some((path, at)) = places.get(one) else { return };
+        let mut bytes = self.disk.files().remove(path).unwrap_or_default();
+        let line: Vec<u8> = bytes.iter().skip(*at).take(400).copied().take_while(|byte| *byte != 0).collect();
+        bytes[*at] ^= 1;
+        self.disk.put(path, &bytes);
+        self.say(&format!("the ledger is damaged: {}", String::from_utf8_lossy(&line)));
+        self.promises.damaged = true;
+        self.shore.state.lock().damaged = true;
     }
 
     fn start(&mut self) -> Result<(), String> {
@@ -348,6 +377,7 @@ impl History {
             sink: Arc::clone(&self.shore) as Arc<dyn Sink>,
             memory: MemoryBudget::new(32 << 10),
             workers: Workers::Inline,
+            telemetry: Arc::default(),
         };
         let current = self.plans.last().map(Arc::clone).expect("there is a first one");
         let walking = ground.walk(current, |state: &State| {
@@ -373,6 +403,9 @@ impl History {
         }
         self.promises.check_low_water(walking, &self.shore)?;
         let heard = self.ears.take();
+        if self.promises.damaged {
+            return Ok(());
+        }
         if let Some(error) =
             heard.into_iter().find(|error| !(self.provoked && is_of_disk(error) || self.torn && error.contains(DAMAGE)))
         {
@@ -493,4 +526,6 @@ fn records() -> PathBuf {
     Path::new(ROOT).join("records")
 }
 
+/// What every entry of the ledger begins with.
+const ENTRY: &[u8] = b"{\"entry\":\"";
 const ROOT: &str = "/data/streams/5";

@@ -18,15 +18,15 @@ pub(super) fn make(id: Id, filler: &[u8]) -> Vec<u8> {
     record
 }
 
-/// The records of an error object's entries, in order.
-pub(super) fn parse_entries(object: &[u8]) -> Result<Vec<Id>, String> {
+/// The records of an error object's entries, in order. One may have two only where `twice`.
+pub(super) fn parse_entries(object: &[u8], twice: bool) -> Result<Vec<Id>, String> {
     let mut ids = Vec::new();
     for line in object.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let entry: serde_json::Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         let raw = entry["rawData"].as_str().ok_or("an entry without its record")?;
         let raw = base64_simd::STANDARD.decode_to_vec(raw).map_err(|error| error.to_string())?;
         for id in parse(&raw)? {
-            if ids.contains(&id) {
+            if ids.contains(&id) && !twice {
                 return Err(format!("the entry of record {id} is there twice"));
             }
             ids.push(id);
