@@ -130,4 +130,8 @@ impl Board {
     pub(super) fn possible_duplicate(&self) {
         self.metrics.possible_duplicate();
     }
+
+    pub(super) fn possible_loss(&self) {
+        self.metrics.possible_loss();
+    }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::address::address;
 use super::cut::{Batch, Cutter};
 use super::ledger::{Closed, Contents, Entry, Note, OpenIntent, State};
-use super::passes::Passes;
+use super::passes::{Finding, Passes};
 use super::send::{Send, Sent};
 use super::stream::{Stream, Wish};
 use crate::failpoint::{self, Phase};
@@ -30,8 +30,9 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
         sends.push(Send::again(stream, &window, open).run());
     }
     let mut cutter = Cutter::new(Arc::clone(stream), cursor);
-    let mut passes = Passes::default();
+    let (mut passes, mut finding) = (Passes::default(), Finding::default());
     loop {
+        let known = !cursor.is_main() || !stream.spool.is_unknown();
         let (wish, stirred, held) = (stream.wish.get(), stream.stirred.get(), stream.held.get());
         if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.is_drained(cursor)) {
             return Ok(());
@@ -46,15 +47,16 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
             () = stream.stirred.until(|now| now > stirred), if wish == Wish::Drain => continue,
             // What waits for records below must not cut them once delivery is held.
             () = stream.held.until(|now| now != held) => {}
-            done = passes.next(), if passes.is_under_way() => passes.end(stream, &mut cutter, done),
-            due = stream.next_due(&window), if wish < Wish::Stop && cursor.is_main() => {
+            () = finding.next(stream), if !known && wish < Wish::Stop => {}
+            done = passes.next(), if known && passes.is_under_way() => passes.end(stream, &mut cutter, done),
+            due = stream.next_due(&window), if known && wish < Wish::Stop && cursor.is_main() => {
                 // Nothing happened here that others should look at.
                 let Some((place, partition)) = due else { continue };
                 if let Some(open) = stream.promise_partition(partition).await? {
                     sends.push(Send::first(stream, &window, place, open).run());
                 }
             }
-            batch = stream.next_batch(&window, &mut cutter), if wish < Wish::Stop && !passes.is_under_way() => match batch {
+            batch = stream.next_batch(&window, &mut cutter), if known && wish < Wish::Stop && !passes.is_under_way() => match batch {
                 Ok((_, batch)) if stream.is_to_pass(cursor, &batch) => {
                     stream.report_repeated(cursor, &batch);
                     passes.begin(stream, batch);
@@ -109,6 +111,7 @@ impl Stream {
     /// Decides a batch: its intent is synced before anything of it is sent.
     async fn promise(&self, cutter: &mut Cutter, batch: &Batch, cursor: Cursor) -> Result<Option<OpenIntent>, Closed> {
         if batch.records == 0 {
+            self.report_gone(cursor, batch);
             self.ledger.record_soon(&Entry::Skipped {
                 cursor,
                 from: batch.range.from,
@@ -198,6 +201,20 @@ impl Stream {
                 "the ledger's entry for these records is damaged; they are delivered again and may be there twice"
             );
             self.boards.get(cursor).possible_duplicate();
+        }
+    }
+
+    /// Reports records that were decided before, and have left the log, where nothing says any more what was decided. What is
+    /// trimmed was delivered, or lay in the spool or the errors log under an entry that is there twice.
+    fn report_gone(&self, cursor: Cursor, batch: &Batch) {
+        let gone = batch.range.from < self.log.first();
+        if gone && self.ledger.with(|state| state.progress(cursor).is_some_and(|it| batch.range.from < it.cut_to)) {
+            tracing::error!(
+                stream = %self.name, cursor = cursor.name(), range = %batch.range,
+                "the ledger's entries for these records are damaged, and they have left the log; what of them had not been \
+                 delivered is lost"
+            );
+            self.boards.get(cursor).possible_loss();
         }
     }
 

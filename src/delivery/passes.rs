@@ -2,9 +2,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hydrant_model::{Cursor, IntentId, OffsetRange, Seed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::address::address_partition;
 use super::cut::{Batch, Cutter};
@@ -12,8 +14,10 @@ use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Contents, Entry, OpenIntent};
 use super::spool::{self, PartitionId, Pass, Passed, Run, Urgency};
 use super::stream::Stream;
+use super::workers::Work;
 use crate::catalog::Kept;
 use crate::failpoint::{self, Phase};
+use crate::log::ReadError;
 
 /// The pass under way, one at a time, and the run that it belongs to.
 #[derive(Default)]
@@ -89,33 +93,61 @@ impl Passes {
     }
 }
 
-impl Stream {
-    /// Reads off the spool which partitions wait.
-    pub(super) async fn find_waiting(&self) {
-        while self.spool.is_unknown() {
-            let (log, ledger) = (self.spool.log().clone(), Arc::clone(&self.ledger));
-            let (records, clock, hints) = (self.log.clone(), self.shop.clock.clone(), self.current().objects.hints);
-            let found = self.shop.workers.run(move || {
-                let now = clock.now();
-                let mut table = spool::Table::new(now);
-                let add = |at, head: spool::Head| {
-                    let age = spool::age(&records, &clock, &head, hints.interval);
-                    table.add(at, &head, age, now, hints.size_bytes);
-                };
-                spool::scan(&log, &ledger, add).map(|()| table)
-            });
-            match found.await {
-                Ok(found) => {
-                    self.spool.with(|table| *table = found);
-                    self.spool.set_unknown(false);
-                    self.low_water.set(self.delivered_to());
-                }
-                Err(error) => {
-                    self.report_unreadable(Cursor::Main, &error);
-                    self.shop.clock.sleep(TROUBLE_RETRY).await;
-                }
+/// A look at the spool for what waits in it, where nobody knows. Passes and intents of the main cursor wait for it; nothing else
+/// does. Dropped, it ends.
+#[derive(Default)]
+pub(super) struct Finding {
+    under_way: Option<Work<Result<spool::Table, ReadError>>>,
+    rest_until: Option<Instant>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Finding {
+    /// Waits until it is known what waits. Dropping the future forgets nothing.
+    pub(super) async fn next(&mut self, stream: &Stream) {
+        if let Some(until) = self.rest_until {
+            stream.shop.clock.sleep_until(until).await;
+            self.rest_until = None;
+        }
+        let ended = &self.ended;
+        let found = self.under_way.get_or_insert_with(|| stream.find_waiting(ended)).done().await;
+        self.under_way = None;
+        match found {
+            Ok(table) => stream.know_waiting(table),
+            Err(error) => {
+                stream.report_unreadable(Cursor::Main, &error);
+                self.rest_until = Some(stream.shop.clock.now() + TROUBLE_RETRY);
             }
         }
+    }
+}
+
+impl Drop for Finding {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Stream {
+    /// Reads off the spool which partitions wait, until `ended`.
+    fn find_waiting(&self, ended: &Arc<AtomicBool>) -> Work<Result<spool::Table, ReadError>> {
+        let (log, ledger, ended) = (self.spool.log().clone(), Arc::clone(&self.ledger), Arc::clone(ended));
+        let (records, clock, hints) = (self.log.clone(), self.shop.clock.clone(), self.current().objects.hints);
+        self.shop.workers.start(move || {
+            let now = clock.now();
+            let mut table = spool::Table::new(now);
+            let add = |at, head: spool::Head| {
+                let age = spool::age(&records, &clock, &head, hints.interval);
+                table.add(at, &head, age, now, hints.size_bytes);
+            };
+            spool::scan(&log, &ledger, &ended, add).map(|()| table)
+        })
+    }
+
+    fn know_waiting(&self, found: spool::Table) {
+        self.spool.with(|table| *table = found);
+        self.spool.set_unknown(false);
+        self.low_water.set(self.delivered_to());
     }
 
     fn add_slices(&self, slices: Vec<(hydrant_model::Offset, spool::Head)>) {
@@ -226,7 +258,6 @@ impl Stream {
             // A slice is damaged, and those behind it are found only by looking for them.
             tracing::error!(stream = %self.name, "a slice of the spool is damaged; those behind it are looked for");
             self.spool.set_unknown(true);
-            self.find_waiting().await;
         }
         Ok(open)
     }

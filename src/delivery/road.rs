@@ -46,25 +46,14 @@ pub enum RoadError {
 impl Road {
     /// A road for `stream`, whose configuration versions are `plans`; the highest one is in force.
     pub fn new(parts: RoadParts) -> (Self, Handle) {
+        let new = parts.ledger.with(|state| state.versions.is_empty());
+        if new {
+            parts.look_for_a_lost_ledger();
+        }
         let current = Arc::clone(&parts.current);
         let mut by_version: BTreeMap<u64, Arc<Plan>> =
             parts.earlier.into_iter().map(|plan| (plan.version, plan)).collect();
         by_version.insert(current.version, Arc::clone(&current));
-        let new = parts.ledger.with(|state| state.versions.is_empty());
-        let end = parts.log.synced();
-        if new && end.offset > Offset(0) {
-            // No record is taken in before the ledger has its first entry: it had some, and they are damaged all together.
-            tracing::error!(
-                stream = %parts.name, end = end.offset.0,
-                "the ledger is lost; what is still in the log is delivered again and may be there twice"
-            );
-            parts.ledger.record_soon(&Entry::Skipped {
-                cursor: Cursor::Main,
-                from: end.offset,
-                to: end.offset,
-                ends_at: Some(end.bytes),
-            });
-        }
         let (paused, low_water) = parts.ledger.with(|state| (state.paused, state.delivered_to()));
         let spool = parts.ledger.with(|state| Spool::new(parts.spool, &state.spool, parts.shop.clock.now()));
         let low_water = spool.source().map_or(low_water, |source| source.min(low_water));
@@ -115,6 +104,39 @@ pub struct RoadParts {
     pub shop: Shop,
 }
 
+impl RoadParts {
+    /// No record is taken in before the ledger has its first entry: where it has none and there are some, it had, and they are
+    /// damaged all together, or somebody has removed them.
+    fn look_for_a_lost_ledger(&self) {
+        let end = self.log.synced();
+        let waits = |log: &Log| log.synced().offset.0.saturating_sub(log.first().0);
+        let (records, spooled, failed) = (waits(&self.log), waits(&self.spool), waits(&self.errors));
+        if end.offset > Offset(0) {
+            tracing::error!(
+                stream = %self.name, end = end.offset.0, records,
+                "the ledger is lost; what is still in the log is delivered again and may be there twice"
+            );
+            // Each batch of them is counted when it is cut.
+            self.ledger.record_soon(&Entry::Skipped {
+                cursor: Cursor::Main,
+                from: end.offset,
+                to: end.offset,
+                ends_at: Some(end.bytes),
+            });
+        }
+        // Which of it had left, only the ledger knew: some may be from records that are still in the log.
+        for (cursor, log, records) in [(Cursor::Main, "spool", spooled), (Cursor::Errors, "errors", failed)] {
+            if records > 0 {
+                tracing::error!(
+                    stream = %self.name, log, records,
+                    "the ledger is lost; what of these records had not left is dropped unless it is still in the records' log"
+                );
+                self.boards.get(cursor).possible_loss();
+            }
+        }
+    }
+}
+
 /// Delivers the records of one stream until it is told to end.
 ///
 /// What an earlier process left undecided is asked for first; then batches are cut, addressed, promised in the ledger and sent,
@@ -137,7 +159,6 @@ async fn walk(road: Road) -> Result<Ended, RoadError> {
     let Road { stream, mut orders } = road;
     stream.begin_version().await?;
     stream.beginning.set(false);
-    stream.find_waiting().await;
     let mut lanes = std::pin::pin!(async {
         tokio::try_join!(
             walk_records(&stream, Cursor::Main),

@@ -1,5 +1,6 @@
 //! Reading the spool: the slices of a partition, the object that they make, and what waits at a start.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hydrant_model::{BodyError, Offset};
@@ -38,18 +39,21 @@ pub(in crate::delivery) fn chain(
     Ok(found)
 }
 
-/// Gives every slice that waits for an intent to `found`, in the order of the spool.
+/// Gives every slice that waits for an intent to `found`, in the order of the spool, until it has `ended`.
 ///
 /// # Errors
 /// The disk failed.
 pub(in crate::delivery) fn scan(
     log: &Log,
     ledger: &Ledger,
+    ended: &AtomicBool,
     mut found: impl FnMut(Offset, Head),
 ) -> Result<(), ReadError> {
     let (from, to) = ledger.with(|state| (state.spool.below.max(log.first()), state.spool.end()));
     let mut reader = log.read(from, to.min(log.synced().offset));
-    while let Some(view) = reader.next()? {
+    while !ended.load(Ordering::Relaxed)
+        && let Some(view) = reader.next()?
+    {
         // What is appended at once begins with its head, and with a frame.
         let length = view.lengths().next().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         let head = view.body.get(..length).and_then(Head::decode);
