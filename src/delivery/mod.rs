@@ -13,6 +13,7 @@ mod board;
 mod body;
 mod cut;
 pub mod errors;
+mod guard;
 mod lane;
 pub mod ledger;
 mod level;

@@ -74,6 +74,7 @@ impl Road {
             stirred: Level::new(0),
             low_water: Level::new(low_water),
             uncut: PerCursor::default(),
+            panicked: Mutex::default(),
         });
         let (sender, orders) = mpsc::channel(ORDERS);
         (Self { stream: Arc::clone(&stream), orders }, Handle { stream, orders: sender })

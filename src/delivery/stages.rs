@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::body::{Maker, Packer, failed};
 use super::errors::{ErrorsLog, Set, Times, entry};
+use super::guard;
 use super::stream::Stream;
 use crate::catalog::{EntryFacts, Processing, Processor};
 use crate::log::{FrameView, Reader};
@@ -82,11 +83,7 @@ impl StagesMaker {
         failing: Failing,
         packer: Packer,
     ) -> Result<Self, String> {
-        let local = |processor| match processor {
-            Processor::Local(local) => Ok(local),
-            Processor::Remote(_) => Err("a function elsewhere is asked before an object is made, not while".to_owned()),
-        };
-        let stages = processing.open()?.into_iter().map(local).collect::<Result<_, _>>()?;
+        let stages = open(processing)?;
         let processing = processing.clone();
         Ok(Self {
             stream: Arc::clone(stream),
@@ -114,18 +111,29 @@ impl StagesMaker {
         }
         let Some(arrived) = self.waiting.pop_front() else { return Ok(()) };
         let mut records = Records::of(&arrived, Arc::clone(&self.processing.wanted));
+        let mut is_broken = false;
         for (stage, maker) in self.stages.iter_mut().zip(&self.processing.stages) {
-            let mut fates = Fates::default();
-            let counting = Counting::begin(&self.stream, maker.name(), &records);
-            records = stage.apply(records, &arrived, &mut fates);
-            counting.end(&records, &fates);
-            for failure in &fates.failures {
+            let done = guard::apply(&self.stream, maker.name(), &mut **stage, records, &arrived);
+            (records, is_broken) = (done.records, is_broken || done.is_broken);
+            for failure in &done.fates.failures {
                 self.failing.add(&self.processing.entries, failure, &records, &arrived)?;
             }
+        }
+        if is_broken {
+            self.stages = open(&self.processing).map_err(failed)?;
         }
         self.ready = Some(records).filter(|records| !records.is_empty());
         Ok(())
     }
+}
+
+/// Makes every processor.
+fn open(processing: &Processing) -> Result<Vec<Box<dyn Transform>>, String> {
+    let local = |processor| match processor {
+        Processor::Local(local) => Ok(local),
+        Processor::Remote(_) => Err("a function elsewhere is asked before an object is made, not while".to_owned()),
+    };
+    processing.open()?.into_iter().map(local).collect()
 }
 
 impl Maker for StagesMaker {

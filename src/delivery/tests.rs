@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test has no service that tracks tasks")]
 
 mod hardship;
+mod processed;
 mod spooled;
 
 use std::collections::BTreeMap;

@@ -12,9 +12,10 @@ use super::slice::Head;
 use crate::catalog::{Plan, Processor};
 use crate::delivery::body::failed;
 use crate::delivery::cut::Batch;
+use crate::delivery::guard;
 use crate::delivery::ledger::{Failures, Processed};
 use crate::delivery::memory::Grant;
-use crate::delivery::stages::{Counting, Failing, Gathering};
+use crate::delivery::stages::{Failing, Gathering};
 use crate::delivery::stream::Stream;
 use crate::log::{AppendError, Appended, Durability, Payload, Placement, Reader};
 
@@ -161,12 +162,14 @@ impl Work {
                 self.chunk = Some(chunk);
                 return Ok((self, Step::Ask));
             };
-            let mut fates = Fates::default();
-            let counting = Counting::begin(&self.stream, name(&self.shape, chunk.next), &chunk.records);
-            chunk.records = local.apply(chunk.records, &chunk.arrived, &mut fates);
-            counting.end(&chunk.records, &fates);
+            let name = name(&self.shape, chunk.next);
+            let done = guard::apply(&self.stream, name, &mut **local, chunk.records, &chunk.arrived);
+            chunk.records = done.records;
             chunk.next += 1;
-            self.note(&fates, &chunk)?;
+            if done.is_broken {
+                self.stages = self.shape.processing.open()?;
+            }
+            self.note(&done.fates, &chunk)?;
         }
         let mut fates = Fates::default();
         self.groups.add(&chunk.records, &chunk.arrived, &self.shape, &self.stream.name, &mut fates);
@@ -178,12 +181,15 @@ impl Work {
     async fn ask(&mut self) -> Result<(), String> {
         let Some(mut chunk) = self.chunk.take() else { return Ok(()) };
         if let Some(Processor::Remote(remote)) = self.stages.get_mut(chunk.next) {
-            let mut fates = Fates::default();
-            let counting = Counting::begin(&self.stream, name(&self.shape, chunk.next), &chunk.records);
-            chunk.records = remote.apply(chunk.records, &chunk.arrived, &mut fates).await;
-            counting.end(&chunk.records, &fates);
+            let name = name(&self.shape, chunk.next);
+            let done = guard::ask(&self.stream, name, &mut **remote, chunk.records, &chunk.arrived).await;
+            chunk.records = done.records;
             chunk.next += 1;
-            self.note(&fates, &chunk)?;
+            if done.is_broken {
+                let processing = self.shape.processing.clone();
+                self.stages = self.stream.shop.workers.run(move || processing.open()).await?;
+            }
+            self.note(&done.fates, &chunk)?;
         }
         self.chunk = Some(chunk);
         Ok(())
