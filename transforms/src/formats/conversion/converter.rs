@@ -35,7 +35,11 @@ impl Converter {
     ///
     /// # Errors
     /// [`FormatError::Option`], such as a bloom filter for a column that is not in `schema`; [`FormatError::Schema`].
-    pub fn new(conversion: &Conversion, schema: Option<&TableSchema>, memory_limit: usize) -> Result<Self, FormatError> {
+    pub fn new(
+        conversion: &Conversion,
+        schema: Option<&TableSchema>,
+        memory_limit: usize,
+    ) -> Result<Self, FormatError> {
         let decoded = Rows::new(conversion, schema);
         let arrow = decoded.schema();
         let limit = memory_limit.saturating_sub(pending_memory(&arrow));

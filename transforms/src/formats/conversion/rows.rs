@@ -16,15 +16,10 @@ pub(super) struct Rows {
 impl Rows {
     /// No rows yet.
     pub(super) fn new(conversion: &Conversion, schema: Option<&TableSchema>) -> Self {
-        let stand_in = || TableSchema::new([(String::from("_"), HiveType::String)]);
-        let (decoder, is_known) = match schema {
-            Some(schema) => (Decoder::new(schema, conversion.deserializer.clone()), true),
-            None => {
-                let schema = stand_in().expect("one column with a name is a table");
-                (Decoder::new(&schema, conversion.deserializer.clone()), false)
-            }
-        };
-        Self { decoder, is_known }
+        let stand_in = || TableSchema::new([(String::from("_"), HiveType::String)]).expect("one column is a table");
+        let table = schema.cloned().unwrap_or_else(stand_in);
+        let decoder = Decoder::new(&table, conversion.deserializer.clone());
+        Self { decoder, is_known: schema.is_some() }
     }
 
     /// Adds the rows of `record`, all or none.
