@@ -11,6 +11,7 @@
 //! | `lambda` | the functions that streams ask |
 //! | `modules` | those that a module stands in for |
 //! | `functions` | those behind a Lambda endpoint |
+//! | `endpoint` | a client of what speaks a protocol of AWS, with its signatures |
 //! | `watch` | free space, the pool, the metrics that are read when somebody asks |
 //! | `reach` | what `hydrant check` asks for |
 //! | `backend` | what the API's room asks for |
@@ -19,6 +20,7 @@ mod backend;
 mod control;
 mod destinations;
 mod draining;
+mod endpoint;
 mod files;
 mod functions;
 mod lambda;
