@@ -6,6 +6,7 @@
 //! | [`changes`] | streams that are created, changed, paused, deleted while records wait |
 //! | [`catalog`] | names, stream files, damaged folders, `--strict`, `check` |
 //! | [`processing`] | processors, modules, partitions, the error output, the backup |
+//! | [`conversion`] | format conversion: what is accepted, and where tables are found |
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |
 //! | [`disk`] | the volume is full |
@@ -21,6 +22,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod harness;
+#[expect(dead_code, reason = "the commands' tests use the rest")]
+#[path = "../../src/cli/tests/server.rs"]
+mod scripted;
 #[expect(dead_code, reason = "the sinks' tests use the rest")]
 #[path = "../../sinks/tests/conformance/server.rs"]
 mod server;
@@ -29,6 +33,7 @@ mod unpack;
 
 mod catalog;
 mod changes;
+mod conversion;
 mod crash;
 mod disk;
 mod hardship;
