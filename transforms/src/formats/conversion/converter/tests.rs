@@ -332,7 +332,7 @@ fn while_no_table_is_known_each_record_is_refused_for_what_is_wrong_with_it() {
     for conversion in conversions() {
         let mut converter = Converter::new(&conversion, None, most_memory(&conversion, None)).expect("a converter");
         let refused =
-            |converter: &mut Converter, record: &str| converter.push(record.as_bytes()).err().expect("refused").code;
+            |converter: &mut Converter, record: &str| converter.push(record.as_bytes()).expect_err("refused").code;
         assert_eq!(refused(&mut converter, "{"), "DataFormatConversion.ParseError");
         assert_eq!(refused(&mut converter, "[1]"), "DataFormatConversion.MalformedData");
         assert_eq!(refused(&mut converter, "{}"), "DataFormatConversion.InvalidSchema");
