@@ -155,7 +155,7 @@ fn can_be_written(
     schema: &TableSchema,
     id: &TableId,
 ) -> Result<(), TableError> {
-    Converter::new(rules, schema, most_memory(rules, schema)).map(drop).map_err(|error| {
+    Converter::new(rules, Some(schema), most_memory(rules, Some(schema))).map(drop).map_err(|error| {
         let code =
             if matches!(error, FormatError::Option { .. }) { code::NON_EXISTENT_COLUMNS } else { code::INVALID_SCHEMA };
         TableError { code, message: format!("Table {id}: {error}") }

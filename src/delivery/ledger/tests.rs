@@ -42,6 +42,7 @@ fn intent(id: u64, range: OffsetRange) -> OpenIntent {
         failed: false,
         intent,
         shape: id,
+        schema: None,
         ends_at: None,
         notes: Vec::new(),
     }

@@ -12,6 +12,7 @@ use super::promises::{self, Promises};
 use super::record::{self, Id, POISON};
 use super::sink::{Shore, Weather};
 use super::stage::Refusing;
+use super::table::{Becoming, GONE};
 use crate::catalog::{Kept, Plan};
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
@@ -54,6 +55,7 @@ struct Kind {
     /// A processor takes no poison.
     staged: bool,
     kept: Kept,
+    becoming: Becoming,
 }
 
 /// How a process ends.
@@ -74,14 +76,15 @@ impl History {
         let kept = [Kept::Nowhere, Kept::Nowhere, Kept::Together, Kept::ByPartition];
         let kept = kept[usize::try_from(splitmix(&mut chance) % 4).expect("small")];
         let staged = kept != Kept::Nowhere || splitmix(&mut chance).is_multiple_of(3);
-        let kind = Kind { backed_up, staged, kept };
+        let becoming = Becoming::drawn(seed ^ 0x7AB1E);
+        let kind = Kind { backed_up, staged, kept, becoming };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
             shore: Arc::new(Shore::new(seed, clock.clone(), said, kept != Kept::Nowhere)),
-            promises: Promises::new(backed_up, kept != Kept::Nowhere),
+            promises: Promises::new(backed_up, kept != Kept::Nowhere, becoming),
             ears,
-            plans: vec![plan_of(1, 0, kind, &mut chance)],
+            plans: vec![plan_of(1, 0, kind, &clock, &mut chance)],
             kind,
             budget,
             life: None,
@@ -204,7 +207,7 @@ impl History {
         let id = self.next_id + if poison { POISON } else { 0 };
         self.next_id += 1;
         ids.push(Some(id));
-        record::make(id, filler)
+        if self.kind.becoming == Becoming::Bytes { record::make(id, filler) } else { record::make_json(id, filler) }
     }
 
     /// A copy of what stands in a segment: frames inside a record.
@@ -231,7 +234,7 @@ impl History {
         let version = self.plans.len() as u64 + 1;
         let same = self.below(2) == 0;
         let shape = if same { self.promises.shape } else { self.promises.shape + 1 };
-        let next = plan_of(version, shape, self.kind, &mut self.chance);
+        let next = plan_of(version, shape, self.kind, &self.clock, &mut self.chance);
         self.say(&format!("version {version}, shape {shape}"));
         self.plans.push(Arc::clone(&next));
         self.promises.shape = shape;
@@ -373,9 +376,9 @@ impl History {
         }
         self.promises.check_low_water(walking, &self.shore)?;
         let heard = self.ears.take();
-        if let Some(error) =
-            heard.into_iter().find(|error| !(self.provoked && is_of_disk(error) || self.torn && error.contains(DAMAGE)))
-        {
+        if let Some(error) = heard.into_iter().find(|error| {
+            !(self.provoked && is_of_disk(error) || self.torn && error.contains(DAMAGE) || error.contains(GONE))
+        }) {
             return Err(format!("an error that nothing provoked: {error}"));
         }
         Ok(())
@@ -433,7 +436,7 @@ impl History {
 }
 
 /// The plan of `version`: its prefix says its shape; parsed once, since that takes longer than most histories.
-fn plan_of(version: u64, shape: u64, kind: Kind, chance: &mut u64) -> Arc<Plan> {
+fn plan_of(version: u64, shape: u64, kind: Kind, clock: &Clock, chance: &mut u64) -> Arc<Plan> {
     static SHAPES: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
     let shapes = SHAPES.get_or_init(|| (0..64).map(|shape| plan(1, &format!("{shape}/"), 1000)).collect());
     let mut plan = Plan::clone(&shapes[usize::try_from(shape).expect("small")]);
@@ -446,6 +449,7 @@ fn plan_of(version: u64, shape: u64, kind: Kind, chance: &mut u64) -> Arc<Plan> 
         plan.processing.stages = vec![Arc::new(Refusing)];
         plan.processing.kept = kind.kept;
     }
+    plan.processing.conversion = kind.becoming.conversion(version, clock);
     if kind.kept == Kept::ByPartition {
         plan.objects.prefix = partitioned(shape);
         plan.processing.wanted = Arc::new([WantedKey { source: KeySource::Query, name: "k".into() }]);
