@@ -92,6 +92,16 @@ impl Endpoint {
         &self.url
     }
 
+    /// The URL for messages: a user's name and password are nobody's business.
+    pub(super) fn shown(&self) -> String {
+        let mut url = self.url.clone();
+        // What has a host, as every endpoint, can be without them.
+        if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
+            return url.host_str().unwrap_or_default().to_owned();
+        }
+        url.to_string()
+    }
+
     /// Signs `request`, whose body must be in memory, for `region`, and sends it.
     pub(super) async fn send(&self, mut request: Request, region: &str) -> Result<Response, NoAnswer> {
         self.signer.sign(&mut request, region).await?;

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::{StreamExt as _, stream};
+
 use super::running::Running;
 use super::{Error, Service};
 use crate::catalog::{self, Change, FileFault, Folder, Loaded, Rulebook, State, Stream, StreamFile};
@@ -46,13 +48,10 @@ impl Service {
     /// What the streams lack that files describe and that are not there yet: modules and tables. A stream that is there starts
     /// without, and its records wait.
     pub(super) async fn faults_of_new_streams(&self, folder: &Folder, loaded: &Loaded) -> Vec<FileFault> {
-        let mut faults = Vec::new();
-        for file in &folder.files {
-            if active(loaded).all(|stream| stream.definition.name != file.definition.name) {
-                faults.extend(self.lacks(file).await);
-            }
-        }
-        faults
+        let is_new = |file: &&StreamFile| active(loaded).all(|stream| stream.definition.name != file.definition.name);
+        // Together: a Glue that does not answer is waited for once and not for every file.
+        let looked = stream::iter(folder.files.iter().filter(is_new)).map(|file| self.lacks(file));
+        looked.buffered(LOOKS_AT_ONCE).filter_map(std::future::ready).collect().await
     }
 
     /// What the stream of a file lacks, as far as that is certain: what cannot be asked about now may be there.
@@ -168,3 +167,6 @@ impl Service {
         }
     }
 }
+
+/// Stream files whose modules are compiled and whose tables are asked for at the same time.
+const LOOKS_AT_ONCE: usize = 16;

@@ -66,7 +66,7 @@ impl Glue {
         }
         let answer = read(response, MOST_BYTES).await.map_err(failed)?;
         let not_glue = || {
-            let message = format!("Table {id}: {} does not answer as Glue does", self.endpoint.url());
+            let message = format!("Table {id}: {} does not answer as Glue does", self.endpoint.shown());
             TableError { code: code::GLUE_NOT_AVAILABLE, message }
         };
         let answer = std::str::from_utf8(&answer).map_err(|_| not_glue())?;
@@ -76,7 +76,7 @@ impl Glue {
         }
         TableSchema::from_glue(answer).map_err(|error| TableError {
             code: code::INVALID_SCHEMA,
-            message: format!("Table {id}, as Glue at {} has it: {error}", self.endpoint.url()),
+            message: format!("Table {id}, as Glue at {} has it: {error}", self.endpoint.shown()),
         })
     }
 
@@ -86,7 +86,7 @@ impl Glue {
             NoAnswer::TimedOut(_) | NoAnswer::Broken(_) => code::TIMEOUT,
             NoAnswer::TooLarge => code::GLUE_NOT_AVAILABLE,
         };
-        TableError { code, message: format!("Table {id}: Glue at {} did not give it: {reason}", self.endpoint.url()) }
+        TableError { code, message: format!("Table {id}: Glue at {} did not give it: {reason}", self.endpoint.shown()) }
     }
 
     fn refused(&self, id: &TableId, status: StatusCode, refused: &Refusal) -> TableError {
@@ -95,7 +95,7 @@ impl Glue {
         let lead = if code == code::ACCESS_DENIED { DENIED } else { "" };
         let said = if message.is_empty() { "It gives no reason." } else { message };
         let error_code = if class.is_empty() { "none" } else { class };
-        let (url, status) = (self.endpoint.url(), status.as_u16());
+        let (url, status) = (self.endpoint.shown(), status.as_u16());
         let message = format!(
             "Table {id}: {lead}{said} (Service: AWSGlue; Status Code: {status}; Error Code: {error_code}; Endpoint: {url})"
         );

@@ -96,7 +96,8 @@ impl Lookup {
             return known.answer.clone();
         }
         let before = asked.take();
-        let answer = glue.schema(&self.id).await.map_err(|error| self.also_no_file(error));
+        let has_table = before.as_ref().is_some_and(|before| before.answer.is_ok());
+        let answer = self.ask(glue, has_table).await.map_err(|error| self.also_no_file(error));
         let kept = match &answer {
             Ok(_) if self.id.version.is_some() => None,
             Ok(_) => Some(LATEST),
@@ -126,6 +127,18 @@ impl Lookup {
         asked.insert(next).answer.clone()
     }
 
+    /// Asks Glue; not for long where there is a table to go on with.
+    async fn ask(&self, glue: &Glue, has_table: bool) -> Result<TableSchema, TableError> {
+        if !has_table {
+            return glue.schema(&self.id).await;
+        }
+        let in_time = tokio::time::timeout(PATIENCE, glue.schema(&self.id)).await;
+        in_time.unwrap_or_else(|_| {
+            let message = format!("Table {}: Glue did not answer within {} s", self.id, PATIENCE.as_secs());
+            Err(TableError { code: code::TIMEOUT, message })
+        })
+    }
+
     /// Glue's error, and that a file would do as well where it has no such table.
     fn also_no_file(&self, error: TableError) -> TableError {
         if error.code != code::ENTITY_NOT_FOUND && error.code != code::INVALID_VERSION_ID {
@@ -140,6 +153,9 @@ impl Lookup {
 const LATEST: Duration = Duration::from_mins(1);
 /// Records wait meanwhile.
 const REFUSED: Duration = Duration::from_secs(10);
+
+/// Batches wait meanwhile whose table is known.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests;

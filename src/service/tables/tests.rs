@@ -135,3 +135,34 @@ fn what_was_accepted_stays_readable_under_any_rules() {
     let accepted = Definition::from_request(&request, &rulebook()).unwrap();
     assert!(Plan::new(&accepted, 1, &strict).unwrap().processing.conversion.is_some());
 }
+
+/// The block of the guide to format conversion that begins with `opening`, up to `closing`.
+fn block(opening: &str, closing: &str) -> String {
+    let guide = include_str!("../../../docs/conversion.md");
+    let (_, block) = guide.split_once(opening).unwrap();
+    block.split_once(closing).unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn the_guides_example_is_accepted_and_its_records_are_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("sales.clicks.sql"), block("```sql\n", "```")).unwrap();
+    let tables = tables(dir.path(), false).await;
+    let mut request = request("clicks");
+    let configuration = block("--extended-s3-destination-configuration '", "'\n");
+    request["ExtendedS3DestinationConfiguration"] = serde_json::from_str(&configuration).unwrap();
+    let definition = Definition::from_request(&request, &rulebook()).unwrap();
+    let mut plan = Plan::new(&definition, 1, &rulebook()).unwrap();
+    tables.check(&plan).await.unwrap();
+    tables.connect(&mut plan);
+    let schema = table_of(&plan).unwrap().schema().await.unwrap();
+    let rules = &plan.processing.conversion.as_ref().unwrap().rules;
+    let mut converter = Converter::new(rules, &schema, most_memory(rules, &schema)).unwrap();
+    let records = block("<<'END'\n", "END");
+    assert_eq!(records.lines().count(), 2);
+    for record in records.lines() {
+        assert_eq!(converter.push(record.as_bytes()).map_err(|error| error.to_string()), Ok(1), "{record}");
+    }
+    let json = TableSchema::from_definition(&block("```json\n", "```")).unwrap();
+    assert_eq!(json.columns().len(), 2);
+}

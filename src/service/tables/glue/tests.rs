@@ -208,6 +208,14 @@ async fn a_server_that_says_nothing_is_given_up_after_10_seconds() {
 }
 
 #[test]
+fn a_password_in_the_url_is_not_told() {
+    let sdk = SdkConfig::builder().build();
+    let shown = |url: &str| glue(url, &sdk, &Clock::system()).endpoint.shown();
+    assert_eq!(shown("http://me:secret@glue:5000/base"), "http://glue:5000/base");
+    assert_eq!(shown("https://glue"), "https://glue/");
+}
+
+#[test]
 fn an_endpoint_that_is_no_url_stops_the_start() {
     _ = rustls::crypto::ring::default_provider().install_default();
     let sdk = SdkConfig::builder().build();

@@ -113,6 +113,27 @@ async fn while_glue_is_in_trouble_the_table_that_it_gave_last_is_used() {
 }
 
 #[tokio::test]
+async fn who_has_a_table_does_not_wait_long_for_a_glue_that_says_nothing() {
+    let dir = nowhere();
+    let mut replies = vec![Reply::json(200, &table("a").1)].into_iter();
+    let server = Server::start(move |_| replies.next().unwrap_or(Reply::Silence));
+    let (lookup, clock) = lookup(dir.path(), Some(&server), None);
+    assert_eq!(seen(&lookup).await, Ok("a int".to_owned()));
+    pass(&clock, LATEST).await;
+    // Time flies as soon as there is nothing else to do, so it is let go only when the request has arrived.
+    let arrival = async {
+        while server.requests().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::pause();
+        clock.now()
+    };
+    let (answer, arrived) = tokio::join!(seen(&lookup), arrival);
+    assert_eq!(answer, Ok("a int".to_owned()));
+    assert!(clock.now() - arrived < PATIENCE + Duration::from_secs(1));
+}
+
+#[tokio::test]
 async fn that_a_table_is_gone_is_an_answer() {
     let gone = refused(400, "EntityNotFoundException");
     let (dir, server) = (nowhere(), server(vec![table("a"), gone, refused(500, ""), table("b")]));
