@@ -7,6 +7,7 @@
 //! | [`catalog`] | names, stream files, damaged folders, `--strict`, `check` |
 //! | [`processing`] | processors, modules, partitions, the error output, the backup |
 //! | [`conversion`] | format conversion: what is accepted, and where tables are found |
+//! | [`hostile`] | transform modules that do what they must not |
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |
 //! | [`disk`] | the volume is full |
@@ -21,6 +22,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests drive real processes in real time")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+#[expect(dead_code, reason = "the tests of the room that runs them use the rest")]
+#[path = "../../transforms/src/wasm/tests/guests.rs"]
+mod guests;
 mod harness;
 #[expect(dead_code, reason = "the commands' tests use the rest")]
 #[path = "../../src/cli/tests/server.rs"]
@@ -37,6 +41,7 @@ mod conversion;
 mod crash;
 mod disk;
 mod hardship;
+mod hostile;
 mod processing;
 mod promises;
 mod road;
