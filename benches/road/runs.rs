@@ -126,8 +126,14 @@ impl Load {
         let names: Vec<String> = (0..self.streams).map(|number| format!("bench-{number}")).collect();
         for name in &names {
             let buffer = if self.delivers { (128 << 20, 900) } else { (5 << 30, 86_400) };
-            let (compression, shape, settings) = (self.compression, self.shape, self.settings);
-            server.create(&Stream { name, bucket: "bench", compression, buffer, shape, settings })?;
+            server.create(&Stream {
+                name,
+                bucket: "bench",
+                compression: self.compression,
+                buffer,
+                shape: self.shape,
+                settings: self.settings,
+            })?;
         }
         let requests = self.requests(&names);
         let each = requests.first().context("a load without requests")?.tally.bytes;

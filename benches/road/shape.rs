@@ -51,7 +51,7 @@ impl Shape {
 fn partitioned(query: &str, keys: &[&str]) -> Value {
     let query = ("MetadataExtraction", "MetadataExtractionQuery", query);
     let mut members = processors(&[query]);
-    let prefix: String = keys.iter().map(|key| format!("{key}=!{{partitionKeyFromQuery:{key}}}/")).collect();
+    let prefix: Vec<_> = keys.iter().map(|key| format!("{key}=!{{partitionKeyFromQuery:{key}}}/")).collect();
     if let Some(processors) = members.pointer_mut("/ProcessingConfiguration/Processors/0/Parameters") {
         *processors = json!([
             {"ParameterName": "MetadataExtractionQuery", "ParameterValue": query.2},
@@ -59,7 +59,7 @@ fn partitioned(query: &str, keys: &[&str]) -> Value {
         ]);
     }
     if let Some(members) = members.as_object_mut() {
-        members.insert("Prefix".to_owned(), prefix.into());
+        members.insert("Prefix".to_owned(), prefix.concat().into());
         members.insert("ErrorOutputPrefix".to_owned(), "errors/!{firehose:error-output-type}/".into());
         members.insert("DynamicPartitioningConfiguration".to_owned(), json!({"Enabled": true}));
     }

@@ -184,7 +184,6 @@ def test_a_stream_outlives_its_table_and_glue_itself(peers, tmp_path, hydrant):
         glue.clear_away()
 
 
-@pytest.mark.skip(reason="delivery does not convert yet")
 @pytest.mark.parametrize("fixed", [False, True])
 def test_records_become_rows_of_the_table(glue, hydrant, minio, tmp_path, fixed):
     database, bucket = glue.database(), minio.bucket()
@@ -240,7 +239,6 @@ def test_records_become_rows_of_the_table(glue, hydrant, minio, tmp_path, fixed)
     assert pq.read_schema(io.BytesIO(new.body)).names == names
 
 
-@pytest.mark.skip(reason="delivery does not convert yet")
 def test_records_wait_for_a_table_that_went_away(glue, hydrant, minio):
     database, bucket = glue.database(), minio.bucket()
     glue.create(database, "clicks", {"page": "string"})

@@ -157,7 +157,7 @@ async fn the_guides_example_is_accepted_and_its_records_are_rows() {
     tables.connect(&mut plan);
     let schema = table_of(&plan).unwrap().schema().await.unwrap();
     let rules = &plan.processing.conversion.as_ref().unwrap().rules;
-    let mut converter = Converter::new(rules, &schema, most_memory(rules, &schema)).unwrap();
+    let mut converter = Converter::new(rules, Some(&schema), most_memory(rules, Some(&schema))).unwrap();
     let records = block("<<'END'\n", "END");
     assert_eq!(records.lines().count(), 2);
     for record in records.lines() {
