@@ -13,7 +13,7 @@ use super::errors::Set;
 use super::ledger::Entry;
 use super::stream::Stream;
 use crate::clock::Clock;
-use crate::log::Reader;
+use crate::log::{FrameView, ReadError, Reader};
 
 /// Makes the bytes of an object, a step at a time, on a worker's thread.
 pub(super) trait Maker: Send {
@@ -139,9 +139,28 @@ impl Desk {
     }
 }
 
-/// The records of a range as they are, packed.
+/// Frames of the records that an object is made of, wherever they lie.
+pub(super) trait Frames: Send {
+    /// Whether none is left.
+    fn is_at_end(&mut self) -> Result<bool, ReadError>;
+
+    /// The next one; `None` at the end.
+    fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError>;
+}
+
+impl Frames for Reader {
+    fn is_at_end(&mut self) -> Result<bool, ReadError> {
+        Self::is_at_end(self)
+    }
+
+    fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError> {
+        Self::next(self)
+    }
+}
+
+/// Records as they lie, packed.
 pub(super) struct CopyMaker {
-    pub(super) reader: Reader,
+    pub(super) frames: Box<dyn Frames>,
     pub(super) packer: Packer,
 }
 
@@ -166,11 +185,11 @@ impl Packer {
 
 impl Maker for CopyMaker {
     fn is_empty(&mut self) -> Result<bool, BodyError> {
-        self.reader.is_at_end().map_err(failed)
+        self.frames.is_at_end().map_err(failed)
     }
 
     fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-        let view = self.reader.next().map_err(failed)?;
+        let view = self.frames.next().map_err(failed)?;
         match &view {
             Some(view) => self.packer.write(view.body, out)?,
             None => self.packer.finish(out)?,

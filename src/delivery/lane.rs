@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hydrant_model::{Cursor, IntentId, ObjectNameError, OffsetRange, Seed};
+use hydrant_model::{Cursor, IntentId, ObjectNameError, OffsetRange, SchemaId, Seed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::address::address;
+use super::address::{Naming, address};
 use super::cut::{Batch, Cutter};
 use super::ledger::{Closed, Contents, Entry, Note, OpenIntent, State};
 use super::passes::{Finding, Passes};
+use super::schemas::Lookup;
 use super::send::{Send, Sent};
 use super::stream::{Stream, Wish};
 use crate::failpoint::{self, Phase};
@@ -30,7 +31,7 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
         sends.push(Send::again(stream, &window, open).run());
     }
     let mut cutter = Cutter::new(Arc::clone(stream), cursor);
-    let (mut passes, mut finding) = (Passes::default(), Finding::default());
+    let (mut passes, mut finding, mut lookup) = (Passes::default(), Finding::default(), Lookup::default());
     loop {
         let known = !cursor.is_main() || !stream.spool.is_unknown();
         let (wish, stirred, held) = (stream.wish.get(), stream.stirred.get(), stream.held.get());
@@ -56,16 +57,23 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
                     sends.push(Send::first(stream, &window, place, open).run());
                 }
             }
-            batch = stream.next_batch(&window, &mut cutter), if known && wish < Wish::Stop && !passes.is_under_way() => match batch {
+            looked = lookup.next(), if lookup.is_under_way() => {
+                let Ok(schema) = stream.table_found(&mut cutter, &looked) else { continue };
+                if let Some(open) = stream.promise(&mut cutter, &looked.batch, cursor, schema).await? {
+                    sends.push(Send::first(stream, &window, looked.place, open).run());
+                }
+            }
+            batch = stream.next_batch(&window, &mut cutter), if known && wish < Wish::Stop && !passes.is_under_way() && !lookup.is_under_way() => match batch {
                 Ok((_, batch)) if stream.is_to_pass(cursor, &batch) => {
                     stream.report_repeated(cursor, &batch);
                     passes.begin(stream, batch);
                 }
-                Ok((place, batch)) => {
-                    if let Some(open) = stream.promise(&mut cutter, &batch, cursor).await? {
+                Ok((place, batch)) => match stream.conversion(cursor, &batch) {
+                    Some(conversion) => lookup.begin(stream, conversion, (place, batch)),
+                    None => if let Some(open) = stream.promise(&mut cutter, &batch, cursor, None).await? {
                         sends.push(Send::first(stream, &window, place, open).run());
                     }
-                }
+                },
                 Err(error) => {
                     stream.report_unreadable(cursor, &error);
                     cutter.rest(TROUBLE_RETRY);
@@ -109,7 +117,13 @@ impl Stream {
     }
 
     /// Decides a batch: its intent is synced before anything of it is sent.
-    async fn promise(&self, cutter: &mut Cutter, batch: &Batch, cursor: Cursor) -> Result<Option<OpenIntent>, Closed> {
+    async fn promise(
+        &self,
+        cutter: &mut Cutter,
+        batch: &Batch,
+        cursor: Cursor,
+        schema: Option<SchemaId>,
+    ) -> Result<Option<OpenIntent>, Closed> {
         if batch.records == 0 {
             self.report_gone(cursor, batch);
             self.ledger.record_soon(&Entry::Skipped {
@@ -125,7 +139,8 @@ impl Stream {
         let (current, shape) = (self.current(), self.shape_at(batch.range.from));
         let id = IntentId(self.ledger.with(|state| state.next_intent));
         let seed = Seed(self.shop.clock.bits());
-        let intent = match address(&self.name, id, batch, seed, &shape, current.version, cursor) {
+        let naming = Naming { stream: &self.name, shape: &shape, version: current.version, cursor, keys: &[] };
+        let intent = match address(id, batch, seed, &naming) {
             Ok(intent) => intent,
             Err(error) => {
                 // Names are checked when a configuration is accepted, so this is a fault of ours; the records wait.
@@ -141,6 +156,7 @@ impl Stream {
             failed: false,
             intent,
             shape: shape.version,
+            schema,
             ends_at: batch.ends_at,
             notes: self.announcement(cursor),
         };

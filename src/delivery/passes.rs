@@ -8,11 +8,11 @@ use hydrant_model::{Cursor, IntentId, OffsetRange, Seed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::address::address_partition;
+use super::address::{Naming, address};
 use super::cut::{Batch, Cutter};
 use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Contents, Entry, OpenIntent};
-use super::spool::{self, PartitionId, Pass, Passed, Run, Urgency};
+use super::spool::{self, PartitionId, Pass, Passed, Run, Trouble, Urgency};
 use super::stream::Stream;
 use super::workers::Work;
 use crate::catalog::Kept;
@@ -26,7 +26,7 @@ pub(super) struct Passes {
     run: Option<Run>,
 }
 
-type Making = Pin<Box<dyn Future<Output = Result<Passed, (Batch, String)>> + Send>>;
+type Making = Pin<Box<dyn Future<Output = Result<Passed, (Batch, Trouble)>> + Send>>;
 
 impl Passes {
     pub(super) fn is_under_way(&self) -> bool {
@@ -52,7 +52,7 @@ impl Passes {
     }
 
     /// Waits for the pass under way.
-    pub(super) async fn next(&mut self) -> Result<Passed, (Batch, String)> {
+    pub(super) async fn next(&mut self) -> Result<Passed, (Batch, Trouble)> {
         match &mut self.under_way {
             Some(pass) => pass.await,
             None => std::future::pending().await,
@@ -60,14 +60,14 @@ impl Passes {
     }
 
     /// Puts into the ledger what a pass has done; after one that failed its records are cut again.
-    pub(super) fn end(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, String)>) {
+    pub(super) fn end(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, Trouble)>) {
         self.under_way = None;
         self.settle(stream, cutter, passed);
         // Behind the table: what was written waits there, or nobody needs it.
         stream.spool.set_writing(false);
     }
 
-    fn settle(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, String)>) {
+    fn settle(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, Trouble)>) {
         match passed {
             Ok(passed) => {
                 // Should the entry about failures be damaged, the next one must not stand for it: they would be named by nobody.
@@ -77,15 +77,9 @@ impl Passes {
                 }
                 stream.note_passed(passed);
             }
-            Err((batch, reason)) => {
+            Err((batch, trouble)) => {
                 self.run = None;
-                let news = stream.boards.main.troubled(NOT_PROCESSED, reason.clone(), TROUBLE_RETRY);
-                // Each trouble of a stream is told once; it is tried again for as long as it lasts.
-                if news {
-                    tracing::error!(stream = %stream.name, range = %batch.range, reason, "records could not be processed");
-                } else {
-                    tracing::debug!(stream = %stream.name, range = %batch.range, reason, "not processed yet");
-                }
+                stream.report_waiting(&batch, trouble.code, &trouble.reason);
                 cutter.go_back(&batch);
                 cutter.rest(TROUBLE_RETRY);
             }
@@ -163,7 +157,7 @@ impl Stream {
 
     /// What a pass has synced counts from here on.
     fn note_passed(&self, passed: Passed) {
-        let Passed { batch, processed, failures, slices, dropped, failing } = passed;
+        let Passed { batch, processed, failures, slices, dropped, table, failing } = passed;
         let failed: u64 = failures.iter().map(|failures| failures.records).sum();
         tracing::debug!(
             stream = %self.name, range = %batch.range, records = batch.records, slices = slices.len(), dropped, failed,
@@ -171,7 +165,10 @@ impl Stream {
         );
         self.boards.main.to_error_output(&failures);
         self.boards.main.mended();
-        // The table first: nobody may take records for delivered that wait in it.
+        if let Some(table) = &table {
+            self.note_schema(table);
+        }
+        // The table of partitions first: nobody may take records for delivered that wait in it.
         self.add_slices(slices);
         self.ledger.record_soon(&Entry::Processed { stretch: processed, failures });
         drop(failing);
@@ -278,7 +275,14 @@ impl Stream {
         };
         let id = IntentId(self.ledger.with(|state| state.next_intent));
         let seed = Seed(self.shop.clock.bits());
-        let intent = match address_partition(&self.name, id, &batch, seed, &shape, current.version, &newest.keys) {
+        let naming = Naming {
+            stream: &self.name,
+            shape: &shape,
+            version: current.version,
+            cursor: Cursor::Main,
+            keys: &newest.keys,
+        };
+        let intent = match address(id, &batch, seed, &naming) {
             Ok(intent) => intent,
             Err(error) => {
                 self.report_nameless(Cursor::Main, range, &error);
@@ -290,10 +294,10 @@ impl Stream {
             source: chain.iter().map(|(_, head)| head.source).min()?,
         };
         let notes = self.announcement(Cursor::Main);
+        // What is inferred only grows: the newest table takes what was kept by any.
+        let inferred = shape.processing.conversion.is_some().then(|| self.ledger.with(|state| state.schema)).flatten();
+        let schema = newest.schema.or(inferred);
         let (cursor, shape) = (Cursor::Main, shape.version);
-        Some(OpenIntent { cursor, contents, failed: false, intent, shape, ends_at: None, notes })
+        Some(OpenIntent { cursor, contents, failed: false, intent, shape, schema, ends_at: None, notes })
     }
 }
-
-/// The code of a pass that came to no end, in status and metrics.
-const NOT_PROCESSED: &str = "Processing.Failed";

@@ -28,8 +28,8 @@ use super::ledger::{Ledger, Spooled, State};
 use crate::log::Log;
 
 pub(super) use group::{hull, named};
-pub(super) use pass::{Pass, Passed, Run};
-pub(super) use read::{SlicesMaker, age, chain, scan};
+pub(super) use pass::{Pass, Passed, Run, Trouble};
+pub(super) use read::{SliceFrames, age, chain, scan};
 pub(super) use slice::Head;
 pub(super) use table::{Table, Urgency, Waiting};
 

@@ -8,22 +8,27 @@ use serde_json::{Value, json};
 use crate::harness::{Bucket, Hydrant, Setup, Stream};
 
 /// A service that delivers into the embedded directory.
-struct Bench {
-    bucket: Bucket,
-    hydrant: Hydrant,
-    data: tempfile::TempDir,
+pub(crate) struct Bench {
+    pub(crate) bucket: Bucket,
+    pub(crate) hydrant: Hydrant,
+    pub(crate) data: tempfile::TempDir,
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
+        Self::started(|setup| setup).await
+    }
+
+    /// The same with more settings.
+    pub(crate) async fn started(more: impl FnOnce(Setup) -> Setup) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let bucket = Bucket::new(&data.path().join("objects"), "bucket");
-        let hydrant = Hydrant::start(&Setup::new(data.path())).await;
+        let hydrant = Hydrant::start(&more(Setup::new(data.path()))).await;
         Self { bucket, hydrant, data }
     }
 
     /// Entries of the error output below `prefix`, with what they are about.
-    fn entries(&self, prefix: &str) -> Vec<(Value, String)> {
+    pub(crate) fn entries(&self, prefix: &str) -> Vec<(Value, String)> {
         let entry = |line: &String| {
             let entry: Value = serde_json::from_str(line).expect("JSON");
             let raw = base64_simd::STANDARD.decode_to_vec(entry["rawData"].as_str().expect("text")).expect("base64");
@@ -33,11 +38,11 @@ impl Bench {
     }
 }
 
-fn processors(processors: &[Value]) -> Value {
+pub(crate) fn processors(processors: &[Value]) -> Value {
     json!({ "Enabled": true, "Processors": processors })
 }
 
-fn processor(kind: &str, parameters: &[(&str, &str)]) -> Value {
+pub(crate) fn processor(kind: &str, parameters: &[(&str, &str)]) -> Value {
     let parameters: Vec<Value> =
         parameters.iter().map(|(name, value)| json!({ "ParameterName": name, "ParameterValue": value })).collect();
     json!({ "Type": kind, "Parameters": parameters })

@@ -152,6 +152,7 @@ impl Stream {
             failed: false,
             intent,
             shape: current.version,
+            schema: None,
             ends_at: None,
             notes: self.announcement(Cursor::Errors),
         };

@@ -9,6 +9,7 @@
 //! | `failed` | records that no stage takes are synced in the errors log, under these sets: from now on they count |
 //! | `processed` | what processors made of a stretch of records is synced in the spool, and what they did not take in the errors log |
 //! | `trimmed` | nothing of the spool below an offset is needed |
+//! | `schema` | what rows look like from now on: intents and slices name a table by its hash |
 //! | `skipped` | nothing below an offset is left to be put into an intent: a gap, or records that were set aside |
 //! | `version` | a configuration version is in force from an offset on |
 //! | `paused` | delivery is held, or released |
@@ -19,7 +20,8 @@
 //! of the two is damaged the other stands; where none is, the second says nothing new.
 
 use bytes::Bytes;
-use hydrant_model::{Cursor, Intent, IntentId, Offset, OffsetRange};
+use hydrant_model::{Cursor, Intent, IntentId, Offset, OffsetRange, SchemaId};
+use hydrant_transforms::formats::schema::TableSchema;
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -91,6 +93,11 @@ pub enum Entry {
     Trimmed {
         /// Nothing of the spool below is needed.
         spool_below: Offset,
+    },
+    /// See the module's table.
+    Schema {
+        /// The columns.
+        schema: TableSchema,
     },
     /// See the module's table.
     Version(VersionStart),
@@ -188,6 +195,9 @@ pub struct OpenIntent {
     pub intent: Intent,
     /// The configuration version whose shape its object has.
     pub shape: u64,
+    /// The table that its rows are of, where records are converted and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaId>,
     /// Body bytes of the log before the end of its range, where that is known.
     pub ends_at: Option<u64>,
     /// The sink's notes, oldest first.

@@ -256,7 +256,7 @@ mod tests {
         let cursor = Cursor::Errors;
         let commit = Entry::Commit { cursor, intent: intent.id, contents: contents.clone(), range, bytes: 1, at_ms: 1 };
         let (shape, ends_at, notes) = (1, None, Vec::new());
-        [Entry::Intent(OpenIntent { cursor, contents, failed: false, intent, shape, ends_at, notes }), commit]
+        [Entry::Intent(OpenIntent { cursor, contents, failed: false, intent, shape, schema: None, ends_at, notes }), commit]
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What the entries of a ledger add up to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use hydrant_model::{Cursor, Offset, OffsetRange};
+use hydrant_model::{Cursor, Offset, OffsetRange, SchemaId};
+use hydrant_transforms::formats::conversion::schema_id;
+use hydrant_transforms::formats::schema::TableSchema;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Contents, Entry, Failures, OpenIntent, VersionStart};
@@ -34,6 +36,12 @@ pub struct State {
     /// What lies in the spool.
     #[serde(default, skip_serializing_if = "Spooled::is_unused")]
     pub spool: Spooled,
+    /// Tables that rows are of which have not left, and the newest one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<SchemaId, TableSchema>,
+    /// The table that was found last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaId>,
     /// Intents that are not done, by number; written as a list.
     #[serde(with = "open_intents")]
     pub open: BTreeMap<u64, OpenIntent>,
@@ -178,6 +186,7 @@ impl State {
             Entry::Commit { cursor, intent, contents, range, .. } => {
                 self.commit(*cursor, intent.0, contents, *range);
                 self.forget_versions();
+                self.forget_schemas();
             }
             Entry::Failed { intent, failures } => {
                 let is_new = intent.is_none_or(|intent| match self.open.get_mut(&intent.0) {
@@ -198,6 +207,12 @@ impl State {
             Entry::Trimmed { spool_below } => {
                 self.spool.trim(*spool_below);
                 self.forget_versions();
+                self.forget_schemas();
+            }
+            Entry::Schema { schema } => {
+                let id = schema_id(schema);
+                self.schemas.insert(id, schema.clone());
+                self.schema = Some(id);
             }
             Entry::Skipped { cursor, from, to, ends_at } => {
                 if let Some(progress) = self.reading(*cursor, *from) {
@@ -287,6 +302,20 @@ impl State {
         self.failed_to = self.failed_to.max(named);
     }
 
+    /// The table that was found last.
+    pub fn newest_schema(&self) -> Option<&TableSchema> {
+        self.schema.and_then(|id| self.schemas.get(&id))
+    }
+
+    /// Tables whose rows have all left are history, but for the newest.
+    fn forget_schemas(&mut self) {
+        if self.schemas.len() > 1 {
+            let sent = self.open.values().filter_map(|open| open.schema);
+            let needed: HashSet<_> = sent.chain(self.spool.schemas.keys().copied()).chain(self.schema).collect();
+            self.schemas.retain(|id, _| needed.contains(id));
+        }
+    }
+
     /// Versions that only delivered records were under are history.
     fn forget_versions(&mut self) {
         let low_water = self.low_water();
@@ -353,6 +382,7 @@ mod tests {
                 failed: false,
                 intent,
                 shape: 1,
+                schema: None,
                 ends_at: Some(number * 7),
                 notes: vec![Note::new(b"n"), Note::new(&[255])],
             }));

@@ -43,6 +43,7 @@ fn intent(id: u64, range: OffsetRange) -> OpenIntent {
         failed: false,
         intent,
         shape: id,
+        schema: None,
         ends_at: None,
         notes: Vec::new(),
     }
@@ -77,7 +78,7 @@ fn failures(number: u8) -> Failures {
 }
 
 fn processed(run: u8, records: OffsetRange, spool: OffsetRange) -> Processed {
-    Processed { run: SetId([run; 16]), range: records, ends_at: Some(records.to.0), spool, version: 1 }
+    Processed { run: SetId([run; 16]), range: records, ends_at: Some(records.to.0), spool, version: 1, schema: None }
 }
 
 fn slices(id: u64, head: u64, records: u64) -> OpenIntent {

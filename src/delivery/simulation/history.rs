@@ -12,6 +12,7 @@ use super::promises::{self, Promises};
 use super::record::{self, Id, POISON};
 use super::sink::{Shore, Weather};
 use super::stage::Refusing;
+use super::table::{Becoming, GONE};
 use crate::catalog::{Kept, Plan};
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
@@ -56,6 +57,7 @@ struct Kind {
     kept: Kept,
     /// A byte of the ledger is damaged, once.
     damaged: bool,
+    becoming: Becoming,
 }
 
 /// How a process ends.
@@ -77,14 +79,15 @@ impl History {
         let kept = kept[usize::try_from(splitmix(&mut chance) % 4).expect("small")];
         let staged = kept != Kept::Nowhere || splitmix(&mut chance).is_multiple_of(3);
         let damaged = splitmix(&mut chance).is_multiple_of(6);
-        let kind = Kind { backed_up, staged, kept, damaged };
+        let becoming = Becoming::drawn(seed ^ 0x7AB1E);
+        let kind = Kind { backed_up, staged, kept, damaged, becoming };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
             shore: Arc::new(Shore::new(seed, clock.clone(), said, kept != Kept::Nowhere)),
-            promises: Promises::new(backed_up, kept != Kept::Nowhere),
+            promises: Promises::new(backed_up, kept != Kept::Nowhere, becoming),
             ears,
-            plans: vec![plan_of(1, 0, kind, &mut chance)],
+            plans: vec![plan_of(1, 0, kind, &clock, &mut chance)],
             kind,
             budget,
             life: None,
@@ -207,7 +210,7 @@ impl History {
         let id = self.next_id + if poison { POISON } else { 0 };
         self.next_id += 1;
         ids.push(Some(id));
-        record::make(id, filler)
+        if self.kind.becoming == Becoming::Bytes { record::make(id, filler) } else { record::make_json(id, filler) }
     }
 
     /// A copy of what stands in a segment: frames inside a record.
@@ -234,7 +237,7 @@ impl History {
         let version = self.plans.len() as u64 + 1;
         let same = self.below(2) == 0;
         let shape = if same { self.promises.shape } else { self.promises.shape + 1 };
-        let next = plan_of(version, shape, self.kind, &mut self.chance);
+        let next = plan_of(version, shape, self.kind, &self.clock, &mut self.chance);
         self.say(&format!("version {version}, shape {shape}"));
         self.plans.push(Arc::clone(&next));
         self.promises.shape = shape;
@@ -406,9 +409,9 @@ impl History {
         if self.promises.damaged {
             return Ok(());
         }
-        if let Some(error) =
-            heard.into_iter().find(|error| !(self.provoked && is_of_disk(error) || self.torn && error.contains(DAMAGE)))
-        {
+        if let Some(error) = heard.into_iter().find(|error| {
+            !(self.provoked && is_of_disk(error) || self.torn && error.contains(DAMAGE) || error.contains(GONE))
+        }) {
             return Err(format!("an error that nothing provoked: {error}"));
         }
         Ok(())
@@ -466,7 +469,7 @@ impl History {
 }
 
 /// The plan of `version`: its prefix says its shape; parsed once, since that takes longer than most histories.
-fn plan_of(version: u64, shape: u64, kind: Kind, chance: &mut u64) -> Arc<Plan> {
+fn plan_of(version: u64, shape: u64, kind: Kind, clock: &Clock, chance: &mut u64) -> Arc<Plan> {
     static SHAPES: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
     let shapes = SHAPES.get_or_init(|| (0..64).map(|shape| plan(1, &format!("{shape}/"), 1000)).collect());
     let mut plan = Plan::clone(&shapes[usize::try_from(shape).expect("small")]);
@@ -479,6 +482,7 @@ fn plan_of(version: u64, shape: u64, kind: Kind, chance: &mut u64) -> Arc<Plan> 
         plan.processing.stages = vec![Arc::new(Refusing)];
         plan.processing.kept = kind.kept;
     }
+    plan.processing.conversion = kind.becoming.conversion(version, clock);
     if kind.kept == Kept::ByPartition {
         plan.objects.prefix = partitioned(shape);
         plan.processing.wanted = Arc::new([WantedKey { source: KeySource::Query, name: "k".into() }]);

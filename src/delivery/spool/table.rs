@@ -239,6 +239,7 @@ mod tests {
             oldest_ms: 0,
             source: Offset(source),
             version: 1,
+            schema: None,
             keys: Vec::new(),
         }
     }

@@ -73,7 +73,7 @@ impl Extraction {
 
     fn read_simply<'r>(&self, record: &'r [u8], room: &mut Room<'r>) -> Option<()> {
         let (outputs, simple) = (self.outputs.as_ref()?, self.query.simple()?);
-        simple.find(std::str::from_utf8(record).ok()?, &mut room.found)?;
+        simple.find(simdutf8::basic::from_utf8(record).ok()?, &mut room.found)?;
         // All of them, since one that the prefix has no place for can fail the record too.
         for output in outputs {
             simple.push(*output, &room.found, &mut room.texts)?;

@@ -10,8 +10,8 @@ pub const DEEPEST: usize = 256;
 /// A place in a JSON text.
 #[derive(Clone, Debug)]
 pub struct Scanner<'a> {
-    whole: &'a [u8],
-    rest: &'a [u8],
+    text: &'a [u8],
+    at: usize,
 }
 
 /// A string as it stands between its quotes; its escapes are valid.
@@ -41,20 +41,28 @@ pub enum Scalar<'a> {
 impl<'a> Scanner<'a> {
     /// At the begin of `text`.
     pub fn new(text: &'a [u8]) -> Self {
-        Self { whole: text, rest: text }
+        Self { text, at: 0 }
     }
 
     /// Bytes behind this place.
     pub fn position(&self) -> usize {
-        self.whole.len() - self.rest.len()
+        self.at
     }
 
     /// Goes over white space, and looks at the byte behind it.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
-        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
-            self.rest = rest;
+        match self.text.get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            _ => self.peek_further(),
         }
-        self.rest.first().copied()
+    }
+
+    fn peek_further(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
+            self.at += 1;
+        }
+        self.text.get(self.at).copied()
     }
 
     /// Goes over white space; whether nothing is behind it.
@@ -64,17 +72,18 @@ impl<'a> Scanner<'a> {
 
     /// Goes over an object, which begins here, in a container that lies `depth` deep. Calls `member` behind each colon with the
     /// key, which must go over the value. `None` where there is no such object.
+    #[inline]
     pub fn object(&mut self, depth: usize, mut member: impl FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
         self.open(b'{', depth)?;
         if self.peek()? == b'}' {
             return self.pass(b'}');
         }
         loop {
-            let key = self.string()?;
+            let key = self.key()?;
             self.expect(b':')?;
             member(self, key)?;
             match self.peek()? {
-                b',' => self.pass(b',')?,
+                b',' => self.at += 1,
                 _ => return self.pass(b'}'),
             }
             self.peek()?;
@@ -82,6 +91,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes over an array, as [`Scanner::object`] does; `element` is called before each element.
+    #[inline]
     pub fn array(&mut self, depth: usize, mut element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.open(b'[', depth)?;
         if self.peek()? == b']' {
@@ -90,7 +100,7 @@ impl<'a> Scanner<'a> {
         loop {
             element(self)?;
             match self.peek()? {
-                b',' => self.pass(b',')?,
+                b',' => self.at += 1,
                 _ => return self.pass(b']'),
             }
         }
@@ -100,15 +110,33 @@ impl<'a> Scanner<'a> {
     pub fn value(&mut self, depth: usize) -> Option<Scalar<'a>> {
         match self.peek()? {
             b'"' => self.string().map(Scalar::Text),
-            b'{' => self.object(depth, |scanner, _| scanner.value(depth + 2).map(drop)).map(|()| Scalar::Container),
-            b'[' => self.array(depth, |scanner| scanner.value(depth + 1).map(drop)).map(|()| Scalar::Container),
+            b'{' | b'[' => self.skip(depth).map(|()| Scalar::Container),
             _ => self.literal(),
         }
     }
 
+    /// [`Scanner::value`] for those who do not ask what it is.
+    #[inline]
+    pub fn skip(&mut self, depth: usize) -> Option<()> {
+        match self.peek()? {
+            b'"' => self.string().map(drop),
+            b'-' | b'0'..=b'9' => self.number().map(drop),
+            b'{' | b'[' => self.skip_container(depth),
+            _ => self.literal().map(drop),
+        }
+    }
+
+    fn skip_container(&mut self, depth: usize) -> Option<()> {
+        match self.peek()? {
+            b'{' => self.object(depth, |scanner, _| scanner.skip(depth + 2)),
+            _ => self.array(depth, |scanner| scanner.skip(depth + 1)),
+        }
+    }
+
     /// Goes over `null`, a boolean or a number, which begins here.
+    #[inline]
     pub fn literal(&mut self) -> Option<Scalar<'a>> {
-        match self.rest.first()? {
+        match self.text.get(self.at)? {
             b't' => self.word(b"true").map(|()| Scalar::Bool(true)),
             b'f' => self.word(b"false").map(|()| Scalar::Bool(false)),
             b'n' => self.word(b"null").map(|()| Scalar::Null),
@@ -117,50 +145,81 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes over a string, which begins here.
+    #[inline]
     pub fn string(&mut self) -> Option<Quoted<'a>> {
-        let [b'"', inside @ ..] = self.rest else { return None };
-        let (mut rest, mut escaped) = (inside, false);
+        self.pass(b'"')?;
+        let begin = self.at;
+        self.string_up_to(begin, plain_end(self.text, begin))
+    }
+
+    /// [`Scanner::string`] for a key: keys are short and the same in most records, so that byte after byte is the fastest way to
+    /// find their ends, which the processor guesses and goes on.
+    #[inline]
+    fn key(&mut self) -> Option<Quoted<'a>> {
+        self.pass(b'"')?;
+        let begin = self.at;
+        let mut end = begin;
+        while self.text.get(end).is_some_and(|byte| !is_special(*byte)) {
+            end += 1;
+        }
+        self.string_up_to(begin, end)
+    }
+
+    /// The string that began at `begin` and whose first special byte stands at `end`.
+    #[inline]
+    fn string_up_to(&mut self, begin: usize, end: usize) -> Option<Quoted<'a>> {
+        let (end, escaped) = match self.text.get(end)? {
+            b'"' => (end, false),
+            // Only a place is given back: a struct of one way and of the other would meet in memory, where each string waits.
+            _ => (self.escaped_end(end)?, true),
+        };
+        self.at = end + 1;
+        Some(Quoted { raw: self.text.get(begin..end)?, escaped })
+    }
+
+    /// Where the string ends that has something else than a quote at `special`.
+    #[cold]
+    fn escaped_end(&self, special: usize) -> Option<usize> {
+        let mut at = special;
         loop {
-            rest = plain(rest);
-            match rest {
-                [b'"', after @ ..] => {
-                    let (raw, _) = inside.split_at_checked(inside.len() - rest.len())?;
-                    self.rest = after;
-                    return Some(Quoted { raw, escaped });
-                }
-                [b'\\', after @ ..] => {
-                    escaped = true;
-                    rest = escape(after)?.1;
-                }
+            match self.text.get(at)? {
+                b'"' => return Some(at),
+                b'\\' => at = self.text.len() - escape(self.text.get(at + 1..)?)?.1.len(),
                 _ => return None,
             }
+            at = plain_end(self.text, at);
         }
     }
 
+    #[inline]
     fn number(&mut self) -> Option<&'a [u8]> {
-        let begin = self.rest;
-        let mut rest = begin.strip_prefix(b"-").unwrap_or(begin);
-        rest = match rest {
-            [b'0', after @ ..] => after,
-            _ => digits(rest)?,
+        let begin = self.at;
+        let mut at = begin + usize::from(self.text.get(begin) == Some(&b'-'));
+        at = match self.text.get(at)? {
+            b'0' => at + 1,
+            _ => digits_end(self.text, at)?,
         };
-        if let [b'.', fraction @ ..] = rest {
-            rest = digits(fraction)?;
+        if let Some(b'.') = self.text.get(at) {
+            at = digits_end(self.text, at + 1)?;
         }
-        if let [b'e' | b'E', exponent @ ..] = rest {
-            rest = match exponent {
-                [b'+' | b'-', exponent @ ..] | exponent => digits(exponent)?,
-            };
+        if let Some(b'e' | b'E') = self.text.get(at) {
+            let sign = matches!(self.text.get(at + 1), Some(b'+' | b'-'));
+            at = digits_end(self.text, at + 1 + usize::from(sign))?;
         }
-        self.rest = rest;
-        begin.get(..begin.len() - rest.len())
+        self.at = at;
+        self.text.get(begin..at)
     }
 
+    #[inline]
     fn word(&mut self, word: &[u8]) -> Option<()> {
-        self.rest = self.rest.strip_prefix(word)?;
+        if !self.text.get(self.at..)?.starts_with(word) {
+            return None;
+        }
+        self.at += word.len();
         Some(())
     }
 
+    #[inline]
     fn open(&mut self, bracket: u8, depth: usize) -> Option<()> {
         if depth >= DEEPEST {
             return None;
@@ -168,17 +227,18 @@ impl<'a> Scanner<'a> {
         self.pass(bracket)
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8) -> Option<()> {
         self.peek()?;
         self.pass(byte)
     }
 
+    #[inline]
     fn pass(&mut self, byte: u8) -> Option<()> {
-        let (first, rest) = self.rest.split_first()?;
-        if *first != byte {
+        if *self.text.get(self.at)? != byte {
             return None;
         }
-        self.rest = rest;
+        self.at += 1;
         Some(())
     }
 }
@@ -189,8 +249,8 @@ impl Quoted<'_> {
         let mut out = Vec::with_capacity(self.raw.len());
         let mut rest = self.raw;
         while !rest.is_empty() {
-            let special = plain(rest);
-            out.extend_from_slice(rest.get(..rest.len() - special.len()).unwrap_or_default());
+            let (plain, special) = rest.split_at(plain_end(rest, 0));
+            out.extend_from_slice(plain);
             let Some((character, after)) = special.split_first().and_then(|(_, after)| escape(after)) else { break };
             out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             rest = after;
@@ -204,12 +264,13 @@ impl Quoted<'_> {
     }
 }
 
-/// What is left from the first quote, backslash or control character on.
-fn plain(text: &[u8]) -> &[u8] {
-    let mut rest = text;
+/// Where the first quote, backslash or control character stands from `from` on, or else the end.
+#[inline]
+fn plain_end(text: &[u8], from: usize) -> usize {
+    let mut at = from;
     // Eight bytes at once: a byte is special where one of these differences borrows through its highest bit. Only bytes above a
     // special one can be taken for special wrongly, so the lowest is always right.
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*word);
         let (quote, slash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5C));
         let found = (quote.wrapping_sub(ONES) & !quote)
@@ -217,18 +278,20 @@ fn plain(text: &[u8]) -> &[u8] {
             | (word.wrapping_sub(ONES * 0x20) & !word);
         let found = found & (ONES << 7);
         if found != 0 {
-            let plain = usize::try_from(found.trailing_zeros() / 8).unwrap_or_default();
-            return rest.get(plain..).unwrap_or_default();
+            return at + usize::try_from(found.trailing_zeros() / 8).unwrap_or_default();
         }
-        rest = after;
+        at += 8;
     }
-    while let [first, after @ ..] = rest {
-        if matches!(first, b'"' | b'\\' | 0..=0x1F) {
-            break;
-        }
-        rest = after;
+    while text.get(at).is_some_and(|byte| !is_special(*byte)) {
+        at += 1;
     }
-    rest
+    at
+}
+
+/// Whether a byte does not stand for itself in a string.
+#[inline]
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1F)
 }
 
 const ONES: u64 = u64::from_le_bytes([1; 8]);
@@ -268,13 +331,14 @@ fn four_digits(text: &[u8]) -> Option<(u32, &[u8])> {
     Some((unit, rest))
 }
 
-/// What is left behind at least one digit.
-fn digits(text: &[u8]) -> Option<&[u8]> {
-    let mut rest = text;
-    while let [b'0'..=b'9', after @ ..] = rest {
-        rest = after;
+/// Where the digits end of which there is at least one at `from`.
+#[inline]
+fn digits_end(text: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while text.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
     }
-    (rest.len() < text.len()).then_some(rest)
+    (at > from).then_some(at)
 }
 
 #[cfg(test)]
@@ -338,7 +402,7 @@ mod tests {
         for special in ["\"", "\\", "\u{1f}", "\u{0}"] {
             for before in 0..40 {
                 let text = format!("{}{special}!\u{80}\"", "\u{7f}".repeat(before));
-                assert_eq!(plain(text.as_bytes()).len(), text.len() - before, "{text:?}");
+                assert_eq!(plain_end(text.as_bytes(), 0), before, "{text:?}");
             }
         }
     }

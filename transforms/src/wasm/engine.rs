@@ -1,6 +1,8 @@
 //! The compiler of modules, and the beat that their deadlines are counted in.
 
 use std::path::{Path, absolute};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmtime::{Cache, CacheConfig, Config};
@@ -17,6 +19,8 @@ use super::Error;
 #[derive(Clone, Debug)]
 pub struct Engine {
     engine: wasmtime::Engine,
+    /// Ticks so far.
+    passed: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -37,13 +41,19 @@ impl Engine {
             config.cache(Some(Cache::new(kept).map_err(|error| Error::Engine(error.into()))?));
         }
         let engine = wasmtime::Engine::new(&config).map_err(|error| Error::Engine(error.into()))?;
-        Ok(Self { engine })
+        Ok(Self { engine, passed: Arc::default() })
     }
 
     /// Lets [`Engine::TICK`] pass for the deadlines of all calls. Somebody must call this that often, from a thread that no
     /// module can block; without it a module that never ends is never stopped.
     pub fn tick(&self) {
+        self.passed.fetch_add(1, Ordering::Relaxed);
         self.engine.increment_epoch();
+    }
+
+    /// Ticks so far: what attempts are measured by, which may not look at a clock.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
     }
 
     pub(super) fn inner(&self) -> &wasmtime::Engine {

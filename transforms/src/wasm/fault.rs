@@ -13,7 +13,12 @@ pub enum Fault {
     /// It trapped, or ended itself.
     Trap(String),
     /// It took longer than it may.
-    Deadline(Duration),
+    Deadline {
+        /// Time that this attempt had.
+        allowed: Duration,
+        /// Time that a call has.
+        limit: Duration,
+    },
     /// It was refused memory, and did not go on without.
     Memory {
         /// Bytes that it may have.
@@ -32,7 +37,7 @@ impl Fault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Start(_) | Self::Trap(_) | Self::Memory { .. } | Self::Room(_) => FUNCTION_ERROR,
-            Self::Deadline(_) => TIMED_OUT,
+            Self::Deadline { .. } => TIMED_OUT,
             Self::Answer(_) => "Lambda.JsonProcessingException",
         }
     }
@@ -49,7 +54,11 @@ impl Fault {
                 )
             }
             Self::Room(why) => format!("{FUNCTION_ERROR_TEXT} {}", shortened(why)),
-            Self::Deadline(limit) => format!("The Lambda function timed out. The module took longer than {limit:?}."),
+            Self::Deadline { allowed, limit } if allowed < limit => format!(
+                "{TIMED_OUT_TEXT} The module took longer than {allowed:?}, what a part of a call may take after the call took \
+                 longer than {limit:?}."
+            ),
+            Self::Deadline { limit, .. } => format!("{TIMED_OUT_TEXT} The module took longer than {limit:?}."),
             Self::Answer(why) => format!("The module's answer cannot be read: {}", shortened(why)),
         };
         Cow::Owned(text)
@@ -60,6 +69,11 @@ impl Fault {
         !matches!(self, Self::Answer(_))
     }
 
+    /// Whether it took all the time that it had.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Self::Deadline { .. })
+    }
+
     /// Whether fewer records may end otherwise.
     pub(super) fn depends_on_records(&self) -> bool {
         !matches!(self, Self::Start(_) | Self::Answer(_))
@@ -67,3 +81,4 @@ impl Fault {
 }
 
 pub(super) const TIMED_OUT: &str = "Lambda.FunctionTimedOut";
+const TIMED_OUT_TEXT: &str = "The Lambda function timed out.";

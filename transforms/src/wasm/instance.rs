@@ -1,6 +1,7 @@
 //! One instance of a module, and one call.
 
 use std::fmt;
+use std::time::Duration;
 
 use wasmtime::{Memory, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
@@ -19,6 +20,8 @@ pub(super) struct Instance {
     alloc: TypedFunc<u32, u32>,
     transform: TypedFunc<(u32, u32), u64>,
     limits: Limits,
+    /// Time that the running call has.
+    allowed: Duration,
 }
 
 impl Instance {
@@ -37,13 +40,13 @@ impl Instance {
             instance.get_typed_func(&mut store, "hydrant_transform").map_err(|_| lacking("hydrant_transform"))?;
         let initialize = instance.get_typed_func::<(), ()>(&mut store, "_initialize").ok();
         let init = instance.get_typed_func::<(u32, u32), u32>(&mut store, "hydrant_init").ok();
-        let mut started = Self { store, memory, alloc, transform, limits };
+        let mut started = Self { store, memory, alloc, transform, limits, allowed: limits.deadline };
         if let Some(initialize) = initialize {
             initialize.call(&mut started.store, ()).map_err(|error| unstarted(&mut started.store, &error, limits))?;
         }
         if let Some(init) = init {
             started.init(&init, &start.settings).map_err(|fault| match fault {
-                Fault::Deadline(_) | Fault::Start(_) => fault,
+                Fault::Deadline { .. } | Fault::Start(_) => fault,
                 other => Fault::Start(other.message().into_owned()),
             })?;
         }
@@ -51,10 +54,11 @@ impl Instance {
         Ok(started)
     }
 
-    /// Has it answer one request. Whoever gets a fault must not use the instance again.
-    pub(super) fn call(&mut self, inputs: &[Input<'_>]) -> Result<Answers<'_>, Fault> {
+    /// Has it answer one request, in the time that is `allowed`. Whoever gets a fault must not use the instance again.
+    pub(super) fn call(&mut self, inputs: &[Input<'_>], allowed: Duration) -> Result<Answers<'_>, Fault> {
+        self.allowed = allowed;
         self.store.data_mut().begin_call();
-        self.store.set_epoch_deadline(Engine::ticks(self.limits.deadline));
+        self.store.set_epoch_deadline(Engine::ticks(allowed));
         let length = abi::request_bytes(inputs)
             .ok_or_else(|| Fault::Room("The records are larger than a module can address.".to_owned()))?;
         let at = self.place(length)?;
@@ -118,7 +122,7 @@ impl Instance {
     }
 
     fn run<P: WasmParams, R: WasmResults>(&mut self, function: &TypedFunc<P, R>, with: P) -> Result<R, Fault> {
-        function.call(&mut self.store, with).map_err(|error| fault(&mut self.store, &error, self.limits))
+        function.call(&mut self.store, with).map_err(|error| fault(&mut self.store, &error, self.limits, self.allowed))
     }
 }
 
@@ -129,18 +133,18 @@ impl fmt::Debug for Instance {
 }
 
 fn unstarted(store: &mut Store<Host>, error: &wasmtime::Error, limits: Limits) -> Fault {
-    match fault(store, error, limits) {
-        fault @ Fault::Deadline(_) => fault,
+    match fault(store, error, limits, limits.deadline) {
+        fault @ Fault::Deadline { .. } => fault,
         other => Fault::Start(other.message().into_owned()),
     }
 }
 
-fn fault(store: &mut Store<Host>, error: &wasmtime::Error, limits: Limits) -> Fault {
+fn fault(store: &mut Store<Host>, error: &wasmtime::Error, limits: Limits, allowed: Duration) -> Fault {
     let host = store.data_mut();
     host.end_line();
     let trap = error.downcast_ref::<Trap>();
     if trap == Some(&Trap::Interrupt) {
-        return Fault::Deadline(limits.deadline);
+        return Fault::Deadline { allowed, limit: limits.deadline };
     }
     let what = match (host.ended, trap) {
         (Some(code), _) => format!("it ended itself with code {code}"),

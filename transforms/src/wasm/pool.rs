@@ -47,9 +47,14 @@ impl Pool {
     /// What went wrong.
     pub fn warm(&self) -> Result<(), Fault> {
         let mut lent = self.lend(false)?;
-        lent.instance.call(&[])?;
+        lent.instance.call(&[], self.module().limits().deadline)?;
         lent.give_back();
         Ok(())
+    }
+
+    /// What its instances are instances of.
+    pub(super) fn module(&self) -> &Module {
+        &self.shared.module
     }
 
     /// How many instances were started.

@@ -22,6 +22,8 @@ pub(crate) struct Simple {
 #[derive(Clone, Debug, Default)]
 struct Node {
     children: Vec<(String, Node)>,
+    /// A bit for each length that a child's name has; the last for all lengths from there on.
+    lengths: u64,
     /// Number of the path that ends here.
     path: Option<usize>,
 }
@@ -122,6 +124,7 @@ impl Node {
     fn child(&mut self, key: &str) -> &mut Self {
         let at = self.children.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
             self.children.push((key.to_owned(), Self::default()));
+            self.lengths |= length_bit(key.len());
             self.children.len() - 1
         });
         // It was found or pushed just now; the root stands in for what cannot be.
@@ -133,17 +136,37 @@ impl Node {
 
     fn members<'r>(&self, scanner: &mut Scanner<'r>, depth: usize, found: &mut [Found<'r>]) -> Option<()> {
         scanner.object(depth, |scanner, key| {
-            let child = self.children.iter().find(|(name, _)| key.is(name));
-            match child {
+            // Most members are not asked about, which their lengths mostly tell.
+            if !key.escaped && self.lengths & length_bit(key.raw.len()) == 0 {
+                return scanner.skip(depth + 2);
+            }
+            match self.children.iter().find(|(name, _)| key.is(name)) {
                 Some((_, child)) => child.value(scanner, depth + 2, found),
-                None => scanner.value(depth + 2).map(drop),
+                None => scanner.skip(depth + 2),
             }
         })
     }
 
+    #[inline]
     fn value<'r>(&self, scanner: &mut Scanner<'r>, depth: usize, found: &mut [Found<'r>]) -> Option<()> {
-        let looked_into = !self.children.is_empty();
-        if looked_into && scanner.peek()? == b'{' {
+        if !self.children.is_empty() {
+            return self.inner_value(scanner, depth, found);
+        }
+        let value = match scanner.peek()? {
+            b'"' => Found::Value(Scalar::Text(scanner.string()?)),
+            b'{' | b'[' => {
+                scanner.skip(depth)?;
+                Found::Odd
+            }
+            _ => Found::Value(scanner.literal()?),
+        };
+        self.set_own(found, value);
+        Some(())
+    }
+
+    /// The value of a member that paths go through.
+    fn inner_value<'r>(&self, scanner: &mut Scanner<'r>, depth: usize, found: &mut [Found<'r>]) -> Option<()> {
+        if scanner.peek()? == b'{' {
             // What an earlier member of the same name had is no longer there.
             self.set(found, Found::Value(Scalar::Null));
             self.members(scanner, depth, found)?;
@@ -151,9 +174,7 @@ impl Node {
             return Some(());
         }
         let value = scanner.value(depth)?;
-        if looked_into {
-            self.set(found, if value == Scalar::Null { Found::Value(Scalar::Null) } else { Found::Odd });
-        }
+        self.set(found, if value == Scalar::Null { Found::Value(Scalar::Null) } else { Found::Odd });
         self.set_own(found, if value == Scalar::Container { Found::Odd } else { Found::Value(value) });
         Some(())
     }
@@ -166,11 +187,16 @@ impl Node {
         }
     }
 
+    #[inline]
     fn set_own<'r>(&self, found: &mut [Found<'r>], what: Found<'r>) {
         if let Some(slot) = self.path.and_then(|path| found.get_mut(path)) {
             *slot = what;
         }
     }
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
 }
 
 /// The keys of `.a.b`, `.a.b | tostring` or `.a.b // "text"`.

@@ -17,7 +17,8 @@ fn parrot() -> Bench {
 /// An answer that is nearly right.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let key = (vec(any::<u8>(), 0..4), vec(prop_oneof![Just(b'v'), any::<u8>()], 0..6));
-    let one = (0_u32..7, 0_u8..5, vec(any::<u8>(), 0..12), vec(key, 0..3));
+    let data = prop_oneof![vec(b' '..b'~', 0..12), vec(any::<u8>(), 0..12)];
+    let one = (0_u32..7, 0_u8..5, data, vec(key, 0..3));
     let answer = vec(one, 0..9).prop_map(|answers| {
         let mut bytes = 1_u32.to_le_bytes().to_vec();
         bytes.extend(u32::try_from(answers.len()).unwrap().to_le_bytes());

@@ -33,8 +33,8 @@ pub(super) fn poisoned(bad: &str) -> Vec<u8> {
 }
 
 pub(super) const TRAP: &str = "(unreachable)";
-/// Tells the log, and never ends.
-pub(super) const LOOP: &str = "(call $log (i32.const 0) (i32.const 4)) (loop $ever (br $ever))";
+/// Never ends; tells the log of each round, in which a tick passes.
+pub(super) const LOOP: &str = "(loop $ever (call $log (i32.const 0) (i32.const 4)) (br $ever))";
 /// Takes memory until there is none, and traps for want of it.
 pub(super) const BOMB: &str =
     "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (unreachable)";

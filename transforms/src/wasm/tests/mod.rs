@@ -50,13 +50,13 @@ impl Bench {
     }
 }
 
-/// A log that lets the deadline pass when a module says that it begins to loop: no test waits for time.
+/// A log that lets a tick pass when a module says that it loops: no test waits for time.
 fn clockwork(engine: &Engine, lines: &Arc<Mutex<Vec<String>>>) -> Log {
     let (engine, lines) = (engine.clone(), Arc::clone(lines));
     Arc::new(move |line| {
         lines.lock().push(line.to_owned());
         if line == "loop" {
-            (0..Engine::ticks(LIMITS.deadline)).for_each(|_| engine.tick());
+            engine.tick();
         }
     })
 }
@@ -108,4 +108,4 @@ fn wanted(names: &[&str]) -> Arc<[WantedKey]> {
     names.iter().map(key).collect()
 }
 
-const LIMITS: Limits = Limits { memory_bytes: 8 << 20, deadline: Duration::from_millis(100), answer_bytes: 1 << 20 };
+const LIMITS: Limits = Limits { memory_bytes: 8 << 20, deadline: Duration::from_secs(1), answer_bytes: 1 << 20 };
