@@ -239,12 +239,12 @@ impl DeliveryMetrics {
         self.by_processor.taken(&self.stream, processor, taken);
     }
 
-    /// Counts an object, or whatever the destination takes at a time, that was delivered.
-    pub fn delivered(&self, records: u64, bytes: u64) {
+    /// Counts objects, or whatever the destination takes at a time, that were delivered.
+    pub fn delivered(&self, records: u64, bytes: u64, objects: u64) {
         let delivered = self.counters();
         delivered.records.inc_by(records);
         delivered.bytes.inc_by(bytes);
-        delivered.objects.inc();
+        delivered.objects.inc_by(objects);
     }
 
     /// Counts an attempt that failed, by the code in the destination's table.

@@ -10,7 +10,7 @@ use hydrant_transforms::compression::Encoder;
 
 use super::Workers;
 use super::errors::Set;
-use super::ledger::Entry;
+use super::ledger::{Entry, Lacking};
 use super::stream::Stream;
 use crate::clock::Clock;
 use crate::log::{FrameView, ReadError, Reader};
@@ -27,6 +27,11 @@ pub(super) trait Maker: Send {
     fn failures(&mut self) -> Option<Set> {
         None
     }
+
+    /// What of its records is not in the object, once the end is reached.
+    fn lacking(&self) -> Lacking {
+        Lacking::default()
+    }
 }
 
 /// A body that is made while it is asked for. Each attempt makes a new one.
@@ -39,6 +44,7 @@ pub(super) struct MadeBody {
     most_bytes: u64,
     compression: Compression,
     progress: Progress,
+    lacking: Lacking,
 }
 
 /// Has the failures of one intent synced and named before anybody sees its object.
@@ -62,7 +68,15 @@ impl MadeBody {
         let shop = &desk.stream.shop;
         let clock = shop.clock.clone();
         let progress = Progress { started: clock.now(), clock, millis: Arc::default() };
-        Self { maker: Some(maker), workers: shop.workers, desk, most_bytes, compression, progress }
+        Self {
+            maker: Some(maker),
+            workers: shop.workers,
+            desk,
+            most_bytes,
+            compression,
+            progress,
+            lacking: Lacking::default(),
+        }
     }
 
     /// Whether there is nothing to send: everything was set aside, or no stage took it. What failed is named then.
@@ -77,11 +91,17 @@ impl MadeBody {
             .await;
         let empty = empty?;
         if empty {
+            self.lacking = Lacking { object: true, ..maker.lacking() };
             self.desk.name(maker.failures()).await?;
         } else {
             self.maker = Some(maker);
         }
         Ok(empty)
+    }
+
+    /// What the object lacks; known at the end.
+    pub(super) fn lacking(&self) -> Lacking {
+        self.lacking
     }
 
     /// Follows this body.
@@ -100,6 +120,7 @@ impl Body for MadeBody {
         if more {
             self.maker = Some(maker);
         } else {
+            self.lacking = maker.lacking();
             self.desk.name(maker.failures()).await?;
         }
         self.progress.note();

@@ -6,12 +6,11 @@ use hydrant_model::BodyError;
 use hydrant_transforms::formats::FormatError;
 use hydrant_transforms::formats::conversion::{Conversion, Converter, failure, most_memory};
 use hydrant_transforms::formats::schema::TableSchema;
-use hydrant_transforms::records::{Arrived, Fates, Records};
+use hydrant_transforms::records::{Fates, Records};
 
 use super::body::{Packer, failed};
-use super::stages::{Counting, Failing};
+use super::stages::Counting;
 use super::stream::Stream;
-use crate::catalog::EntryFacts;
 
 /// What records become.
 pub(super) enum Form {
@@ -67,23 +66,14 @@ impl Form {
         Self::Packed { packer, any: false }
     }
 
-    /// Adds records; what has no place in the object is put among `failing`.
-    pub(super) fn add(
-        &mut self,
-        records: &Records,
-        arrived: &Arrived,
-        (failing, facts): (&mut Failing, &EntryFacts),
-        out: &mut Vec<u8>,
-    ) -> Result<(), BodyError> {
+    /// Adds records, and says which have no place in the object.
+    pub(super) fn add(&mut self, records: &Records, out: &mut Vec<u8>) -> Result<Fates, BodyError> {
         match self {
             Self::Packed { packer, any } => {
                 *any |= !records.is_empty();
-                records.runs().try_for_each(|run| packer.write(run, out))
+                records.runs().try_for_each(|run| packer.write(run, out)).map(|()| Fates::default())
             }
-            Self::Rows(rows) => {
-                let fates = rows.add(records, out)?;
-                fates.failures.iter().try_for_each(|failure| failing.add(facts, failure, records, arrived))
-            }
+            Self::Rows(rows) => rows.add(records, out),
         }
     }
 

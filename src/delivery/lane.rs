@@ -182,13 +182,15 @@ impl Stream {
             contents: contents.clone(),
             range: intent.range,
             bytes: sent.receipt.bytes,
+            lacking: sent.lacking,
             at_ms,
         });
         failpoint::reach(Phase::CommitWritten);
-        self.boards.get(*cursor).delivered(intent.records, intent.bytes);
+        let delivered = sent.lacking.of(intent.records, intent.bytes);
+        self.boards.get(*cursor).delivered(delivered);
         tracing::info!(
             stream = %self.name, cursor = cursor.name(), intent = intent.id.0, range = %intent.range,
-            records = intent.records, bytes = intent.bytes, object_bytes = sent.receipt.bytes,
+            records = delivered.records, bytes = delivered.bytes, objects = delivered.objects, object_bytes = sent.receipt.bytes,
             bucket = %intent.object.bucket, key = %intent.object.key, "delivered"
         );
         self.low_water.set(self.delivered_to());

@@ -18,7 +18,7 @@ use super::stream::{Handle, Order, PerCursor, Plans, Stream, Wish};
 use super::{Board, Destinations, Shop};
 use crate::catalog::Plan;
 use crate::failpoint::{self, Phase};
-use crate::log::Log;
+use crate::log::{Log, Position};
 
 /// How a road ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,9 +209,16 @@ impl Stream {
         }
         let log = self.log.clone();
         // The end is known to whoever holds the writer, which may be waiting for the disk.
-        let from = if known.is_none() { Offset(0) } else { self.shop.workers.run(move || log.end()).await };
+        let from = if known.is_none() { Position::default() } else { self.shop.workers.run(move || log.end()).await };
         let backup = current.backup.is_some();
-        self.ledger.record(Entry::Version(VersionStart { version: current.version, backup, from })).await
+        self.ledger
+            .record(Entry::Version(VersionStart {
+                version: current.version,
+                backup,
+                from: from.offset,
+                bytes: from.bytes,
+            }))
+            .await
     }
 
     async fn obey(&self, order: Order) -> Result<(), Closed> {
@@ -332,7 +339,7 @@ impl Tick {
             }
             let stirred = stream.stirred.get();
             let marked = stream.ledger.with(|state| state.synced_through);
-            let position = crate::log::Position { offset: marked, bytes: 0 };
+            let position = Position { offset: marked, bytes: 0 };
             tokio::select! {
                 biased;
                 () = stream.log.progress(position, None) => {}

@@ -20,7 +20,7 @@ use super::Board;
 use super::body::{CopyMaker, Desk, Frames, MadeBody, Maker, Packer, Progress};
 use super::errors::ErrorsMaker;
 use super::form::{Form, RowsPlan};
-use super::ledger::{Closed, Contents, Entry, Ledger, Note, OpenIntent};
+use super::ledger::{Closed, Contents, Entry, Lacking, Ledger, Note, OpenIntent};
 use super::spool::SliceFrames;
 use super::stages::{Failing, StagesMaker, local_stages};
 use super::stream::Stream;
@@ -30,6 +30,8 @@ use crate::catalog::{GzipMembers, Plan};
 pub(super) struct Sent {
     pub(super) open: OpenIntent,
     pub(super) receipt: Receipt,
+    /// What the object lacks, as far as this process has made it.
+    pub(super) lacking: Lacking,
 }
 
 /// One intent on its way.
@@ -38,6 +40,7 @@ pub(super) struct Send {
     open: OpenIntent,
     /// Whether an earlier attempt's outcome is unknown.
     must_ask: bool,
+    lacking: Lacking,
     window: Arc<Semaphore>,
     /// Its place in the window; given up when it is parked.
     place: Option<OwnedSemaphorePermit>,
@@ -52,13 +55,13 @@ impl Send {
         open: OpenIntent,
     ) -> Self {
         let (stream, window) = (Arc::clone(stream), Arc::clone(window));
-        Self { stream, open, must_ask: false, window, place: Some(place) }
+        Self { stream, open, must_ask: false, lacking: Lacking::default(), window, place: Some(place) }
     }
 
     /// An intent of an earlier process: nobody knows how far it came. It waits for a place in the window as a new one does.
     pub(super) fn again(stream: &Arc<Stream>, window: &Arc<Semaphore>, open: OpenIntent) -> Self {
         let (stream, window) = (Arc::clone(stream), Arc::clone(window));
-        Self { stream, open, must_ask: true, window, place: None }
+        Self { stream, open, must_ask: true, lacking: Lacking::default(), window, place: None }
     }
 
     /// Delivers the intent, however often it takes. `None` when the road is stopping and nothing is under way: the intent is in the
@@ -79,7 +82,7 @@ impl Send {
         if patience.attempts > 0 {
             self.board().failing(false);
         }
-        Ok(receipt?.map(|receipt| Sent { open: self.open, receipt }))
+        Ok(receipt?.map(|receipt| Sent { open: self.open, receipt, lacking: self.lacking }))
     }
 
     async fn until_done(&mut self, patience: &mut Patience) -> Result<Option<Receipt>, Closed> {
@@ -203,7 +206,10 @@ impl Send {
         let mut body = MadeBody::new(maker, desk, compression, most_bytes);
         match body.is_empty().await {
             Ok(false) => {}
-            Ok(true) => return Ok(Some(Outcome::Delivered(Receipt { bytes: 0 }))),
+            Ok(true) => {
+                self.lacking = body.lacking();
+                return Ok(Some(Outcome::Delivered(Receipt { bytes: 0 })));
+            }
             Err(error) => return Ok(Some(trouble(error.to_string()))),
         }
         tracing::debug!(
@@ -223,6 +229,7 @@ impl Send {
                 })
             }
         };
+        self.lacking = body.lacking();
         let closed = notes.closed;
         self.open.notes = notes.all;
         if closed { Err(Closed) } else { Ok(Some(outcome)) }

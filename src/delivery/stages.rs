@@ -15,6 +15,7 @@ use super::body::{Frames, Maker, failed};
 use super::errors::{ErrorsLog, Set, Times, entry};
 use super::form::Form;
 use super::guard;
+use super::ledger::Lacking;
 use super::stream::Stream;
 use crate::catalog::{EntryFacts, Processing, Processor};
 use crate::log::FrameView;
@@ -32,6 +33,7 @@ pub(super) struct StagesMaker {
     waiting: VecDeque<Arrived>,
     /// Made before anybody asked.
     held: Vec<u8>,
+    lacking: Lacking,
     ended: bool,
 }
 
@@ -102,6 +104,7 @@ impl StagesMaker {
             form,
             waiting: VecDeque::new(),
             held: Vec::new(),
+            lacking: Lacking::default(),
             ended: false,
         }
     }
@@ -130,7 +133,28 @@ impl StagesMaker {
         if is_broken {
             self.stages = local_stages(&self.processing).map_err(failed)?;
         }
-        self.form.add(&records, &arrived, (&mut self.failing, &self.processing.entries), out)
+        let fates = self.form.add(&records, out)?;
+        for failure in &fates.failures {
+            self.failing.add(&self.processing.entries, failure, &records, &arrived)?;
+        }
+        self.lack(&records, &fates, &arrived);
+        Ok(())
+    }
+
+    /// Counts those that nothing of is in the object: `unfit` of `records` are not.
+    fn lack(&mut self, records: &Records, unfit: &Fates, arrived: &Arrived) {
+        let mut there = vec![0_u32; arrived.sources.len()];
+        let place = |source: u32| usize::try_from(source).unwrap_or(usize::MAX);
+        for (record, _) in records.iter() {
+            there.get_mut(place(record.origin.source)).into_iter().for_each(|there| *there += 1);
+        }
+        for failure in &unfit.failures {
+            there.get_mut(place(failure.origin.source)).into_iter().for_each(|there| *there -= 1);
+        }
+        for (source, _) in arrived.sources.iter().zip(there).filter(|(_, there)| *there == 0) {
+            self.lacking.records += 1;
+            self.lacking.bytes += source.span.len() as u64;
+        }
     }
 }
 
@@ -170,6 +194,10 @@ impl Maker for StagesMaker {
 
     fn failures(&mut self) -> Option<Set> {
         self.failing.set.take()
+    }
+
+    fn lacking(&self) -> Lacking {
+        self.lacking
     }
 }
 

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::spooled::{Processed, SliceAt};
+use super::state::Delivered;
 use crate::delivery::errors::Part;
 
 /// One entry.
@@ -33,7 +34,7 @@ use crate::delivery::errors::Part;
 #[serde(tag = "entry", rename_all = "lowercase")]
 pub enum Entry {
     /// See the module's table.
-    Snapshot(State),
+    Snapshot(Box<State>),
     /// See the module's table.
     Intent(OpenIntent),
     /// See the module's table.
@@ -57,6 +58,9 @@ pub enum Entry {
         range: OffsetRange,
         /// Bytes of the object, packed.
         bytes: u64,
+        /// What of the intent is not in the object.
+        #[serde(default, skip_serializing_if = "Lacking::is_nothing")]
+        lacking: Lacking,
         /// When, milliseconds since the Unix epoch.
         at_ms: u64,
     },
@@ -179,6 +183,34 @@ impl Contents {
     }
 }
 
+/// What an object lacks of its intent: no stage took it, or one dropped it, or it was set aside as damaged. Known of an object that
+/// was made by the process that commits it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// Records, as they arrived.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Everything: there is no object.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub object: bool,
+}
+
+impl Lacking {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What was delivered of an intent of so many records and bytes.
+    pub fn of(self, records: u64, bytes: u64) -> Delivered {
+        if self.object {
+            return Delivered::default();
+        }
+        let (records, bytes) = (records.saturating_sub(self.records), bytes.saturating_sub(self.bytes));
+        Delivered { records, bytes, objects: 1 }
+    }
+}
+
 /// An intent that is not done, with what its sink noted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenIntent {
@@ -242,4 +274,7 @@ pub struct VersionStart {
     pub backup: bool,
     /// The first offset under it.
     pub from: Offset,
+    /// Body bytes of the log before that.
+    #[serde(default)]
+    pub bytes: u64,
 }

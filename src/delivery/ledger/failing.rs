@@ -185,7 +185,7 @@ mod tests {
     use hydrant_model::{Cursor, Intent, IntentId, ObjectKey, OffsetRange, Seed, SetId};
 
     use super::*;
-    use crate::delivery::ledger::{Contents, Entry, OpenIntent, State};
+    use crate::delivery::ledger::{Contents, Entry, Lacking, OpenIntent, State};
 
     thread_local! {
         pub(super) static LOOKED_AT: Cell<u64> = const { Cell::new(0) };
@@ -254,9 +254,20 @@ mod tests {
             source: Offset(0),
         };
         let cursor = Cursor::Errors;
-        let commit = Entry::Commit { cursor, intent: intent.id, contents: contents.clone(), range, bytes: 1, at_ms: 1 };
+        let commit = Entry::Commit {
+            cursor,
+            intent: intent.id,
+            contents: contents.clone(),
+            range,
+            bytes: 1,
+            lacking: Lacking::default(),
+            at_ms: 1,
+        };
         let (shape, ends_at, notes) = (1, None, Vec::new());
-        [Entry::Intent(OpenIntent { cursor, contents, failed: false, intent, shape, schema: None, ends_at, notes }), commit]
+        [
+            Entry::Intent(OpenIntent { cursor, contents, failed: false, intent, shape, schema: None, ends_at, notes }),
+            commit,
+        ]
     }
 
     #[test]

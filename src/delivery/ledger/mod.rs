@@ -24,7 +24,7 @@ use crate::log::{
     Recovered, Rolling, Use, Workshop,
 };
 
-pub use entry::{Contents, Entry, Failures, Note, OpenIntent, VersionStart};
+pub use entry::{Contents, Entry, Failures, Lacking, Note, OpenIntent, VersionStart};
 pub use failing::{Failing, Total};
 pub use spooled::{Processed, SliceAt, Spooled};
 pub use state::{Delivered, Progress, State};
@@ -237,7 +237,7 @@ impl Ledger {
     }
 
     fn snapshot(&self, inner: &mut Inner, durability: Durability) -> Result<Answer, AppendError> {
-        let payload = encode(&Entry::Snapshot(inner.state.clone()));
+        let payload = encode(&Entry::Snapshot(Box::new(inner.state.clone())));
         // A large state is not written again after every few entries.
         inner.room = self.segment_bytes().max(4 * payload.body.len());
         self.log.submit(payload, durability, Placement::NewSegment)
@@ -264,7 +264,7 @@ fn replay(log: &Log) -> Result<Option<State>, ReadError> {
         let mut state = None;
         while let Some(view) = reader.next()? {
             match (serde_json::from_slice(view.body), &mut state) {
-                (Ok(Entry::Snapshot(snapshot)), _) => state = Some(snapshot),
+                (Ok(Entry::Snapshot(snapshot)), _) => state = Some(*snapshot),
                 (Ok(entry), Some(state)) => state.apply(&entry),
                 (Ok(_), None) => break,
                 (Err(error), _) => {

@@ -7,7 +7,7 @@ use hydrant_transforms::formats::conversion::schema_id;
 use hydrant_transforms::formats::schema::TableSchema;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Contents, Entry, Failures, OpenIntent, VersionStart};
+use super::entry::{Contents, Entry, Failures, Lacking, OpenIntent, VersionStart};
 use super::failing::Failing;
 use super::spooled::Spooled;
 use crate::log::Position;
@@ -183,8 +183,8 @@ impl State {
                     open.notes.push(note.clone());
                 }
             }
-            Entry::Commit { cursor, intent, contents, range, .. } => {
-                self.commit(*cursor, intent.0, contents, *range);
+            Entry::Commit { cursor, intent, contents, range, lacking, .. } => {
+                self.commit(*cursor, intent.0, contents, *range, *lacking);
                 self.forget_versions();
                 self.forget_schemas();
             }
@@ -222,7 +222,7 @@ impl State {
             Entry::Version(start) => {
                 self.versions.push(*start);
                 if start.backup && self.backup.is_none() {
-                    self.backup = Some(Progress { cut_to: start.from, ..Progress::default() });
+                    self.backup = Some(Progress { cut_to: start.from, cut_bytes: start.bytes, ..Progress::default() });
                 }
             }
             Entry::Paused { paused } => self.paused = *paused,
@@ -246,7 +246,7 @@ impl State {
         self.open.insert(intent.id.0, open.clone());
     }
 
-    fn commit(&mut self, cursor: Cursor, id: u64, contents: &Contents, range: OffsetRange) {
+    fn commit(&mut self, cursor: Cursor, id: u64, contents: &Contents, range: OffsetRange, lacking: Lacking) {
         let open = self.open.remove(&id);
         self.failed_unopened.remove(&id);
         if open.is_none() {
@@ -267,9 +267,10 @@ impl State {
             }
         };
         let (records, bytes) = known.unwrap_or((range.to.0 - range.from.0, 0));
-        delivered.records += records;
-        delivered.bytes += bytes;
-        delivered.objects += 1;
+        let more = lacking.of(records, bytes);
+        delivered.records += more.records;
+        delivered.bytes += more.bytes;
+        delivered.objects += more.objects;
     }
 
     /// The progress of a cursor that reads the records' log. Of a backup whose beginning is damaged it is known that it has begun
@@ -387,10 +388,10 @@ mod tests {
                 notes: vec![Note::new(b"n"), Note::new(&[255])],
             }));
         }
-        state.apply(&Entry::Version(VersionStart { version: 1, backup: true, from: Offset(0) }));
+        state.apply(&Entry::Version(VersionStart { version: 1, backup: true, from: Offset(0), bytes: 0 }));
         // Before and between the two lie holes, which are read back as well.
         assert_eq!(state.main.holes.len(), 2);
-        let snapshot = Entry::Snapshot(state);
+        let snapshot = Entry::Snapshot(Box::new(state));
         let bytes = serde_json::to_vec(&snapshot).expect("written");
         assert_eq!(serde_json::from_slice::<Entry>(&bytes).expect("read"), snapshot);
     }

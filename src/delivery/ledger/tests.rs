@@ -50,7 +50,8 @@ fn intent(id: u64, range: OffsetRange) -> OpenIntent {
 }
 
 fn commit(id: u64, range: OffsetRange) -> Entry {
-    Entry::Commit { cursor: Cursor::Main, intent: IntentId(id), contents: Contents::Records, range, bytes: 1, at_ms: 2 }
+    let (cursor, intent, lacking) = (Cursor::Main, IntentId(id), Lacking::default());
+    Entry::Commit { cursor, intent, contents: Contents::Records, range, bytes: 1, lacking, at_ms: 2 }
 }
 
 /// Flips a byte of the first place on the disk that holds `text`.
@@ -230,7 +231,7 @@ async fn a_version_that_a_power_failure_may_bring_back_is_still_needed() {
     let ledger = open(&disk);
     for version in [1, 2] {
         let from = Offset(5 * (version - 1));
-        ledger.record(Entry::Version(VersionStart { version, backup: false, from })).await.expect("open");
+        ledger.record(Entry::Version(VersionStart { version, backup: false, from, bytes: 0 })).await.expect("open");
     }
     ledger.record(Entry::Intent(intent(1, range(0, 5)))).await.expect("open");
     ledger.record_soon(&commit(1, range(0, 5)));

@@ -148,7 +148,7 @@ fn what_comes_after_a_look_that_found_nothing_is_not_skipped_with_it() {
         let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());
         walking.handle.begun().await;
         // Ten offsets that a lost process gave out: nothing can be read below them.
-        let beyond = VersionStart { version: 1, backup: false, from: Offset(10) };
+        let beyond = VersionStart { version: 1, backup: false, from: Offset(10), bytes: 0 };
         walking.handle.stream.ledger.record(Entry::Version(beyond)).await.expect("open");
         walking.stop().await;
         let ground = Ground { workers: Workers::Pool, ..bench.ground() };
