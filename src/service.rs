@@ -11,6 +11,9 @@
 //! | `lambda` | the functions that streams ask |
 //! | `modules` | those that a module stands in for |
 //! | `functions` | those behind a Lambda endpoint |
+//! | `tables` | the tables that streams convert records to the rows of |
+//! | `endpoint` | a client of what speaks a protocol of AWS, with its signatures |
+//! | `stamp` | files that are replaced while the service runs |
 //! | `watch` | free space, the pool, the metrics that are read when somebody asks |
 //! | `reach` | what `hydrant check` asks for |
 //! | `backend` | what the API's room asks for |
@@ -19,6 +22,7 @@ mod backend;
 mod control;
 mod destinations;
 mod draining;
+mod endpoint;
 mod files;
 mod functions;
 mod lambda;
@@ -26,8 +30,10 @@ mod metered;
 mod modules;
 mod reach;
 mod running;
+mod stamp;
 mod start;
 mod status;
+mod tables;
 mod watch;
 
 use std::collections::HashMap;
@@ -98,6 +104,7 @@ struct Inner {
     shop: Shop,
     destinations: Arc<dyn Destinations>,
     lambdas: Arc<lambda::Lambdas>,
+    tables: tables::Tables,
     telemetry: Arc<Telemetry>,
     /// Streams by name; a deleted one keeps its name until it is drained or another takes it.
     streams: RwLock<HashMap<String, Arc<Running>>>,

@@ -28,9 +28,9 @@ pub use s3::S3Choice;
 pub use value::size;
 
 use knob::{
-    ACCOUNT, BODY_MEMORY, CONFIG, CREATE_BUCKETS, DATA, DELIVERY_MEMORY, DISK_BUDGET, FREE_SPACE_FLOOR, INSECURE,
-    LAMBDA_ENDPOINT, LISTEN, LOG_FORMAT, MAX_BODY_BYTES, MAX_RECORD_BYTES, MODULES, REGION, S3_ENDPOINT, SCHEMAS,
-    SHUTDOWN_TIMEOUT, STREAMS, STRICT,
+    ACCOUNT, BODY_MEMORY, CONFIG, CREATE_BUCKETS, DATA, DELIVERY_MEMORY, DISK_BUDGET, FREE_SPACE_FLOOR, GLUE_ENDPOINT,
+    INSECURE, LAMBDA_ENDPOINT, LISTEN, LOG_FORMAT, MAX_BODY_BYTES, MAX_RECORD_BYTES, MODULES, REGION, S3_ENDPOINT,
+    SCHEMAS, SHUTDOWN_TIMEOUT, STREAMS, STRICT,
 };
 
 /// The settings of the service.
@@ -62,6 +62,8 @@ pub struct Settings {
     pub lambda_endpoint: Option<String>,
     /// Folder of table definitions.
     pub schemas: PathBuf,
+    /// Where tables are asked for that no definition stands in for.
+    pub glue_endpoint: Option<String>,
     /// Region in ARNs and signatures.
     pub region: String,
     /// Account in ARNs, 12 digits.
@@ -186,6 +188,7 @@ impl<'a> Reader<'a> {
         let modules = self.optional(&MODULES, value::path).or(default_modules);
         let lambda_endpoint = self.optional(&LAMBDA_ENDPOINT, value::url);
         let schemas = self.optional(&SCHEMAS, value::path).or(default_schemas);
+        let glue_endpoint = self.optional(&GLUE_ENDPOINT, value::url);
         let region = self.value(&REGION, value::region);
         let account = self.value(&ACCOUNT, value::account);
         let strict = self.value(&STRICT, value::switch);
@@ -215,6 +218,7 @@ impl<'a> Reader<'a> {
             modules: modules?,
             lambda_endpoint,
             schemas: schemas?,
+            glue_endpoint,
             region: region?,
             account: account?,
             strict: strict?,

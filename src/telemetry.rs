@@ -68,6 +68,7 @@ struct Delivered {
     bytes: IntCounter,
     objects: IntCounter,
     possible_duplicates: IntCounter,
+    possible_losses: IntCounter,
 }
 
 /// The counters that have a stream as label, and which series of them there are.
@@ -79,6 +80,7 @@ struct ByStream {
     delivered_objects: IntCounterVec,
     delivery_failures: IntCounterVec,
     possible_duplicates: IntCounterVec,
+    possible_losses: IntCounterVec,
     error_output_records: IntCounterVec,
     series: Mutex<HashMap<Arc<str>, Series>>,
 }
@@ -237,12 +239,12 @@ impl DeliveryMetrics {
         self.by_processor.taken(&self.stream, processor, taken);
     }
 
-    /// Counts an object, or whatever the destination takes at a time, that was delivered.
-    pub fn delivered(&self, records: u64, bytes: u64) {
+    /// Counts objects, or whatever the destination takes at a time, that were delivered.
+    pub fn delivered(&self, records: u64, bytes: u64, objects: u64) {
         let delivered = self.counters();
         delivered.records.inc_by(records);
         delivered.bytes.inc_by(bytes);
-        delivered.objects.inc();
+        delivered.objects.inc_by(objects);
     }
 
     /// Counts an attempt that failed, by the code in the destination's table.
@@ -261,6 +263,11 @@ impl DeliveryMetrics {
         self.counters().possible_duplicates.inc();
     }
 
+    /// Counts damage that may have cost records that were accepted.
+    pub fn possible_loss(&self) {
+        self.counters().possible_losses.inc();
+    }
+
     fn counters(&self) -> &Delivered {
         self.delivered.get_or_init(|| {
             let (by_stream, labels) = (&self.by_stream, [&*self.stream, &*self.destination]);
@@ -269,6 +276,7 @@ impl DeliveryMetrics {
                 bytes: by_stream.delivered_bytes.with_label_values(&labels),
                 objects: by_stream.delivered_objects.with_label_values(&labels),
                 possible_duplicates: by_stream.possible_duplicates.with_label_values(&labels),
+                possible_losses: by_stream.possible_losses.with_label_values(&labels),
             }
         })
     }
@@ -293,6 +301,11 @@ impl ByStream {
                 "Deliveries that may have arrived twice.",
                 delivered,
             ),
+            possible_losses: counters(
+                "hydrant_possible_losses_total",
+                "Times that damage on the disk may have cost records that were accepted.",
+                delivered,
+            ),
             error_output_records: counters(
                 "hydrant_error_output_records_total",
                 "Records that went to the error output.",
@@ -302,7 +315,7 @@ impl ByStream {
         }
     }
 
-    fn vectors(&self) -> [&IntCounterVec; 8] {
+    fn vectors(&self) -> [&IntCounterVec; 9] {
         [
             &self.records_in,
             &self.bytes_in,
@@ -311,6 +324,7 @@ impl ByStream {
             &self.delivered_objects,
             &self.delivery_failures,
             &self.possible_duplicates,
+            &self.possible_losses,
             &self.error_output_records,
         ]
     }
@@ -327,6 +341,7 @@ impl ByStream {
             drop_series(&self.delivered_bytes, &[stream, destination]);
             drop_series(&self.delivered_objects, &[stream, destination]);
             drop_series(&self.possible_duplicates, &[stream, destination]);
+            drop_series(&self.possible_losses, &[stream, destination]);
         }
         for (destination, code) in &series.codes {
             drop_series(&self.delivery_failures, &[stream, destination, code]);

@@ -11,10 +11,14 @@
 #[path = "../../transforms/benches/clicks.rs"]
 mod clicks;
 mod client;
+#[path = "../../transforms/src/wasm/tests/guests.rs"]
+#[expect(dead_code, reason = "the tests' modules; here only the one that gives records back")]
+mod guests;
 mod load;
 mod report;
 mod runs;
 mod server;
+mod shape;
 mod swallow;
 mod tally;
 

@@ -9,6 +9,7 @@ use crate::client::{Done, drive};
 use crate::load::{Kind, Request, requests};
 use crate::report::Figures;
 use crate::server::{Server, Stream};
+use crate::shape::Shape;
 use crate::swallow::{Swallowed, Swallower};
 use crate::tally::Tally;
 
@@ -37,6 +38,7 @@ struct Load {
     /// Whether delivery is part of what is measured; otherwise nothing is delivered before the measurement is over.
     delivers: bool,
     compression: &'static str,
+    shape: Shape,
     settings: &'static [(&'static str, &'static str)],
 }
 
@@ -47,13 +49,14 @@ const PUT: Load = Load {
     megabytes: 2000,
     delivers: false,
     compression: "UNCOMPRESSED",
+    shape: Shape::Bytes,
     settings: &[],
 };
 const ROAD: Load = Load { delivers: true, megabytes: 1500, ..PUT };
 const GZIP: Load = Load { compression: "GZIP", megabytes: 1000, ..ROAD };
 
 /// Every run, in the order in which `all` takes them.
-pub(crate) static RUNS: [Run; 13] = [
+pub(crate) static RUNS: [Run; 18] = [
     run("batch", "PutRecordBatch of 500 x 410 B, durable, nothing delivered", PUT),
     run("ndjson", "4 MiB of NDJSON, durable, nothing delivered", Load { kind: Kind::Ndjson, connections: 4, ..PUT }),
     run(
@@ -82,6 +85,19 @@ pub(crate) static RUNS: [Run; 13] = [
         "16 producers of 4 MiB bodies on one stream, delivered as GZIP: peak memory",
         Load { kind: Kind::Ndjson, ..GZIP },
     ),
+    run("keys3", "PutRecordBatch to objects by three partition keys", Load { shape: Shape::Keys, ..ROAD }),
+    run(
+        "echo",
+        "PutRecordBatch through a module that gives records back",
+        Load { shape: Shape::Module("echo"), ..ROAD },
+    ),
+    run("edit", "the same through one that edits them", Load { shape: Shape::Module("edit"), ..ROAD }),
+    run("parquet", "PutRecordBatch to Parquet, snappy", Load { shape: Shape::Rows, ..ROAD }),
+    run(
+        "partitions5000",
+        "PutRecordBatch to 5,000 partitions that wait together: peak memory",
+        Load { shape: Shape::Customers, megabytes: 500, ..ROAD },
+    ),
     Run {
         name: "rss200",
         about: "200 streams of 8 MiB flushed at once after an outage, 10 stalled buckets: peak memory",
@@ -106,12 +122,18 @@ impl Run {
 impl Load {
     fn take(&self, share: f64) -> anyhow::Result<Figures> {
         let s3 = Swallower::start()?;
-        let server = Server::start(s3.address)?;
+        let server = Server::start(s3.address, self.shape)?;
         let names: Vec<String> = (0..self.streams).map(|number| format!("bench-{number}")).collect();
         for name in &names {
             let buffer = if self.delivers { (128 << 20, 900) } else { (5 << 30, 86_400) };
-            let (compression, settings) = (self.compression, self.settings);
-            server.create(&Stream { name, bucket: "bench", compression, buffer, settings })?;
+            server.create(&Stream {
+                name,
+                bucket: "bench",
+                compression: self.compression,
+                buffer,
+                shape: self.shape,
+                settings: self.settings,
+            })?;
         }
         let requests = self.requests(&names);
         let each = requests.first().context("a load without requests")?.tally.bytes;
@@ -138,7 +160,7 @@ impl Load {
         }
         let mut put = warm.put;
         put += done.put;
-        let delivered = delivered(&s3, put)?;
+        let delivered = delivered(&s3, put, self.shape)?;
         Ok(figures(
             &done,
             took,
@@ -163,13 +185,20 @@ impl Load {
 fn backlog() -> anyhow::Result<Figures> {
     let s3 = Swallower::start()?;
     s3.set_outage(true);
-    let server = Server::start(s3.address)?;
+    let server = Server::start(s3.address, Shape::Bytes)?;
     let stalled: HashSet<String> = (0..STALLED).map(|number| format!("stalled-{number}")).collect();
     let names: Vec<String> = (0..STREAMS).map(|number| format!("bench-{number}")).collect();
     for (number, name) in names.iter().enumerate() {
         let bucket = if number < STALLED { format!("stalled-{number}") } else { "bench".to_owned() };
         let buffer = (128 << 20, 86_400);
-        server.create(&Stream { name, bucket: &bucket, compression: "GZIP", buffer, settings: &[] })?;
+        server.create(&Stream {
+            name,
+            bucket: &bucket,
+            compression: "GZIP",
+            buffer,
+            shape: Shape::Bytes,
+            settings: &[],
+        })?;
     }
     let (user, kernel) = server.cpu()?;
     let mut put = Tally::default();
@@ -203,7 +232,7 @@ fn backlog() -> anyhow::Result<Figures> {
         server.flush(name, Some(PATIENCE))?;
     }
     let cpu = server.cpu()?;
-    let delivered = delivered(&s3, put)?;
+    let delivered = delivered(&s3, put, Shape::Bytes)?;
     last.put = put;
     Ok(figures(
         &last,
@@ -239,11 +268,12 @@ fn figures(
 }
 
 /// Waits until what was delivered is tallied; all of it is there, since hydrant said so.
-fn delivered(s3: &Swallower, put: Tally) -> anyhow::Result<Swallowed> {
+fn delivered(s3: &Swallower, put: Tally, shape: Shape) -> anyhow::Result<Swallowed> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(swallowed) = s3.swallowed()? {
-            ensure!(swallowed.tally == put, "delivered is not what was put: {:?} of {put:?}", swallowed.tally);
+            let same = if shape.keeps_bytes() { swallowed.tally == put } else { swallowed.tally.has_ids_of(&put) };
+            ensure!(same, "delivered is not what was put: {:?} of {put:?}", swallowed.tally);
             return Ok(swallowed);
         }
         ensure!(Instant::now() < deadline, "objects are still being tallied");

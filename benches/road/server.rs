@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::client::call;
 use crate::load::{aws, plain};
+use crate::shape::{Shape, furnish};
 
 /// A running hydrant with a data directory of its own, both gone when dropped.
 pub(crate) struct Server {
@@ -32,13 +33,15 @@ pub(crate) struct Stream<'a> {
     pub(crate) compression: &'a str,
     /// Bytes and seconds of its buffer.
     pub(crate) buffer: (u64, u64),
+    /// What is made of its records.
+    pub(crate) shape: Shape,
     /// Settings of hydrant's own.
     pub(crate) settings: &'a [(&'a str, &'a str)],
 }
 
 impl Server {
     /// Starts the binary that was built with this benchmark, or `HYDRANT_BIN`, with `s3` as its only destination.
-    pub(crate) fn start(s3: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn start(s3: SocketAddr, shape: Shape) -> anyhow::Result<Self> {
         let binary = std::env::var_os("HYDRANT_BIN")
             .map(PathBuf::from)
             .or_else(|| option_env!("CARGO_BIN_EXE_hydrant").map(PathBuf::from))
@@ -49,6 +52,7 @@ impl Server {
             .unwrap_or_else(std::env::temp_dir);
         let data =
             tempfile::tempdir_in(&place).with_context(|| format!("making a directory in {}", place.display()))?;
+        furnish(data.path(), shape)?;
         let mut child = Command::new(&binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--create-buckets", "--disk-budget", "100GiB"])
             .arg("--data")
@@ -89,14 +93,16 @@ impl Server {
         ];
         let settings = stream.settings.iter();
         tags.extend(settings.map(|(name, value)| json!({"Key": format!("hydrant:{name}"), "Value": value})));
+        let mut destination = json!({
+            "RoleARN": "arn:aws:iam::000000000000:role/bench",
+            "BucketARN": format!("arn:aws:s3:::{}", stream.bucket),
+            "BufferingHints": {"SizeInMBs": 128, "IntervalInSeconds": 900},
+            "CompressionFormat": stream.compression,
+        });
+        stream.shape.configure(&mut destination);
         let request = json!({
             "DeliveryStreamName": stream.name,
-            "ExtendedS3DestinationConfiguration": {
-                "RoleARN": "arn:aws:iam::000000000000:role/bench",
-                "BucketARN": format!("arn:aws:s3:::{}", stream.bucket),
-                "BufferingHints": {"SizeInMBs": 128, "IntervalInSeconds": 900},
-                "CompressionFormat": stream.compression,
-            },
+            "ExtendedS3DestinationConfiguration": destination,
             "Tags": tags,
         });
         self.control("CreateDeliveryStream", &request)?;

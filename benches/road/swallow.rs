@@ -51,6 +51,35 @@ struct Object {
     parts: Vec<Bytes>,
 }
 
+impl Object {
+    fn tally(&self) -> anyhow::Result<Tally> {
+        let begins = self.parts.first().map(Bytes::as_ref).unwrap_or_default();
+        let joined = || self.parts.iter().flatten().copied().collect::<Vec<u8>>();
+        if begins.starts_with(b"PAR1") {
+            return Tally::of_rows(joined().into());
+        }
+        let mut lines = Lines::default();
+        if self.is_gzip {
+            let packed = self.parts.iter().fold(Box::new(std::io::empty()) as Box<dyn Read + '_>, |before, part| {
+                Box::new(before.chain(part.as_ref()))
+            });
+            let mut unpacked = flate2::read::MultiGzDecoder::new(std::io::BufReader::with_capacity(READ_BYTES, packed));
+            let mut piece = vec![0; READ_BYTES];
+            loop {
+                match unpacked.read(&mut piece)? {
+                    0 => break,
+                    bytes => lines.feed(piece.get(..bytes).unwrap_or_default()),
+                }
+            }
+        } else if memchr::memchr(b'\n', begins.get(..LONGEST_LINE).unwrap_or(begins)).is_none() {
+            return Ok(Tally::of_joined(&joined()));
+        } else {
+            self.parts.iter().for_each(|part| lines.feed(part));
+        }
+        Ok(lines.end())
+    }
+}
+
 /// What was delivered so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Swallowed {
@@ -222,24 +251,12 @@ impl Shared {
     }
 
     fn tally(&self, object: &Object) {
-        let mut lines = Lines::default();
-        if object.is_gzip {
-            let packed = object.parts.iter().fold(Box::new(std::io::empty()) as Box<dyn Read + '_>, |before, part| {
-                Box::new(before.chain(part.as_ref()))
-            });
-            let mut unpacked = flate2::read::MultiGzDecoder::new(std::io::BufReader::with_capacity(READ_BYTES, packed));
-            let mut piece = vec![0; READ_BYTES];
-            loop {
-                match unpacked.read(&mut piece) {
-                    Ok(0) => break,
-                    Ok(bytes) => lines.feed(piece.get(..bytes).unwrap_or_default()),
-                    Err(error) => return self.fault(format!("{} cannot be unpacked: {error}", object.name)),
-                }
+        match object.tally() {
+            Ok(tally) => {
+                self.objects.lock().insert(object.name.clone(), Some(tally));
             }
-        } else {
-            object.parts.iter().for_each(|part| lines.feed(part));
+            Err(error) => self.fault(format!("{} cannot be read: {error:#}", object.name)),
         }
-        self.objects.lock().insert(object.name.clone(), Some(lines.end()));
     }
 
     fn fault(&self, fault: String) {
@@ -264,4 +281,6 @@ fn answer(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     answer
 }
 
+/// Longer than a record of a run.
+const LONGEST_LINE: usize = 4 << 10;
 const READ_BYTES: usize = 512 << 10;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use hydrant_model::constraint::Faults;
-use hydrant_model::{
-    ObjectDestination, PartitionKeys, PrefixContext, Rules, Seed, SinkSpec, StreamNameParts, object_key,
-};
+use hydrant_model::{PartitionKeys, PrefixContext, Rules, Seed, SinkSpec, StreamNameParts, object_key};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -151,12 +149,15 @@ impl Definition {
             .map_err(|fault| invalid(Some(fault.member))(fault.message))?;
         // What delivery cannot read must not be stored; a version is not needed to find out.
         let plan = Plan::new(self, 0, rulebook).map_err(invalid(None))?;
-        self.verify_keys(&plan.objects, rulebook)
+        self.verify_keys(&plan, rulebook)
     }
 
     /// Refuses prefixes whose every key the place where objects go refuses: those objects would wait for ever.
-    fn verify_keys(&self, objects: &ObjectDestination, rulebook: &Rulebook) -> Result<(), Misfit> {
-        let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
+    fn verify_keys(&self, plan: &Plan, rulebook: &Rulebook) -> Result<(), Misfit> {
+        let objects = &plan.objects;
+        let converted = plan.processing.conversion.as_ref().map(|conversion| conversion.rules.format.extension());
+        let extension = objects.file_extension.as_deref().or(converted);
+        let extension = extension.unwrap_or_else(|| objects.compression.extension());
         let name = StreamNameParts { stream: &self.name, version: SAMPLE_VERSION, extension };
         let context = PrefixContext {
             oldest_ms: SAMPLE_MS,

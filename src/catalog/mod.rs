@@ -37,4 +37,4 @@ pub use store::{Loaded, SetAside, State, Store, StoreError, Stream};
 pub use update::UpdateDestination;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -95,6 +95,15 @@ impl Plan {
         }
     }
 
+    /// What keys of the objects of `cursor` end in.
+    pub fn extension(&self, cursor: Cursor) -> &str {
+        let objects = self.objects(cursor);
+        let conversion = self.processing.conversion.as_ref().filter(|_| cursor.is_main());
+        let by_content =
+            || conversion.map_or_else(|| objects.compression.extension(), |it| it.rules.format.extension());
+        objects.file_extension.as_deref().unwrap_or_else(by_content)
+    }
+
     /// A hash of what decides which bytes of `cursor` lie under which names: prefixes, compression, extension, time zone, format,
     /// processors. No batch spans two of these.
     pub fn shape_hash(&self, cursor: Cursor) -> [u8; 32] {

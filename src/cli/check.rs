@@ -20,7 +20,7 @@ pub(super) struct Check {
     /// Stream files; without any, those of the folder that --streams names
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Ask every destination whether it can be reached, without writing to it
+    /// Ask every destination whether it can be reached, without writing to it, and look up every table
     #[arg(long)]
     reach: bool,
     /// Instead, run this transform module over the records of --records: show the fate of each, and whether it is the same

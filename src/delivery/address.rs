@@ -9,47 +9,31 @@ use super::cut::Batch;
 use super::spool::named;
 use crate::catalog::Plan;
 
-/// The intent for `batch`: its name follows the shape of the plan that the records arrived under, the version in it is the one
-/// in force now.
-///
-/// # Errors
-/// The name breaks a rule of keys; nothing was decided.
-pub(super) fn address(
-    stream: &str,
-    id: IntentId,
-    batch: &Batch,
-    seed: Seed,
-    shape: &Plan,
-    version: u64,
-    cursor: Cursor,
-) -> Result<Intent, ObjectNameError> {
-    let objects = shape.objects(cursor);
-    let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
-    let context = context(objects, batch, seed);
-    let name = StreamNameParts { stream, version, extension };
-    let object = object_key(objects.bucket.as_str(), &objects.prefix, &context, &name)?;
-    Ok(intent(id, batch, seed, version, object))
+/// What names are made of, beside the batch.
+pub(super) struct Naming<'a> {
+    /// The stream's name.
+    pub(super) stream: &'a str,
+    /// The plan that the records arrived under: the name follows its shape.
+    pub(super) shape: &'a Plan,
+    /// The version in the name: the one in force now.
+    pub(super) version: u64,
+    /// Whose object it is.
+    pub(super) cursor: Cursor,
+    /// Values of the partition's keys, as many as the shape wants; else none.
+    pub(super) keys: &'a [String],
 }
 
-/// The intent for slices of one partition, whose keys have the values `keys`.
+/// The intent for `batch`.
 ///
 /// # Errors
 /// The name breaks a rule of keys; nothing was decided.
-pub(super) fn address_partition(
-    stream: &str,
-    id: IntentId,
-    batch: &Batch,
-    seed: Seed,
-    shape: &Plan,
-    version: u64,
-    keys: &[String],
-) -> Result<Intent, ObjectNameError> {
-    let objects = &shape.objects;
-    let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
+pub(super) fn address(id: IntentId, batch: &Batch, seed: Seed, naming: &Naming<'_>) -> Result<Intent, ObjectNameError> {
+    let Naming { stream, shape, version, cursor, keys } = *naming;
+    let objects = shape.objects(cursor);
     let [from_query, from_lambda] = named(&shape.processing.wanted, keys);
     let partition_keys = PartitionKeys { from_query: &from_query, from_lambda: &from_lambda };
     let context = PrefixContext { partition_keys, ..context(objects, batch, seed) };
-    let name = StreamNameParts { stream, version, extension };
+    let name = StreamNameParts { stream, version, extension: shape.extension(cursor) };
     let object = object_key(objects.bucket.as_str(), &objects.prefix, &context, &name)?;
     Ok(intent(id, batch, seed, version, object))
 }

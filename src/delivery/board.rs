@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::ledger::Failures;
+use super::ledger::{Delivered, Failures};
 use crate::clock::Clock;
 use crate::telemetry::{DeliveryMetrics, Taken};
 
@@ -70,8 +70,8 @@ impl Board {
         }
     }
 
-    pub(super) fn delivered(&self, records: u64, bytes: u64) {
-        self.metrics.delivered(records, bytes);
+    pub(super) fn delivered(&self, delivered: Delivered) {
+        self.metrics.delivered(delivered.records, delivered.bytes, delivered.objects);
         self.mended();
     }
 
@@ -129,5 +129,9 @@ impl Board {
 
     pub(super) fn possible_duplicate(&self) {
         self.metrics.possible_duplicate();
+    }
+
+    pub(super) fn possible_loss(&self) {
+        self.metrics.possible_loss();
     }
 }

@@ -10,10 +10,10 @@ use hydrant_transforms::compression::Encoder;
 
 use super::Workers;
 use super::errors::Set;
-use super::ledger::Entry;
+use super::ledger::{Entry, Lacking};
 use super::stream::Stream;
 use crate::clock::Clock;
-use crate::log::Reader;
+use crate::log::{FrameView, ReadError, Reader};
 
 /// Makes the bytes of an object, a step at a time, on a worker's thread.
 pub(super) trait Maker: Send {
@@ -27,6 +27,11 @@ pub(super) trait Maker: Send {
     fn failures(&mut self) -> Option<Set> {
         None
     }
+
+    /// What of its records is not in the object, once the end is reached.
+    fn lacking(&self) -> Lacking {
+        Lacking::default()
+    }
 }
 
 /// A body that is made while it is asked for. Each attempt makes a new one.
@@ -39,6 +44,7 @@ pub(super) struct MadeBody {
     most_bytes: u64,
     compression: Compression,
     progress: Progress,
+    lacking: Lacking,
 }
 
 /// Has the failures of one intent synced and named before anybody sees its object.
@@ -62,7 +68,15 @@ impl MadeBody {
         let shop = &desk.stream.shop;
         let clock = shop.clock.clone();
         let progress = Progress { started: clock.now(), clock, millis: Arc::default() };
-        Self { maker: Some(maker), workers: shop.workers, desk, most_bytes, compression, progress }
+        Self {
+            maker: Some(maker),
+            workers: shop.workers,
+            desk,
+            most_bytes,
+            compression,
+            progress,
+            lacking: Lacking::default(),
+        }
     }
 
     /// Whether there is nothing to send: everything was set aside, or no stage took it. What failed is named then.
@@ -77,11 +91,17 @@ impl MadeBody {
             .await;
         let empty = empty?;
         if empty {
+            self.lacking = Lacking { object: true, ..maker.lacking() };
             self.desk.name(maker.failures()).await?;
         } else {
             self.maker = Some(maker);
         }
         Ok(empty)
+    }
+
+    /// What the object lacks; known at the end.
+    pub(super) fn lacking(&self) -> Lacking {
+        self.lacking
     }
 
     /// Follows this body.
@@ -100,6 +120,7 @@ impl Body for MadeBody {
         if more {
             self.maker = Some(maker);
         } else {
+            self.lacking = maker.lacking();
             self.desk.name(maker.failures()).await?;
         }
         self.progress.note();
@@ -139,9 +160,28 @@ impl Desk {
     }
 }
 
-/// The records of a range as they are, packed.
+/// Frames of the records that an object is made of, wherever they lie.
+pub(super) trait Frames: Send {
+    /// Whether none is left.
+    fn is_at_end(&mut self) -> Result<bool, ReadError>;
+
+    /// The next one; `None` at the end.
+    fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError>;
+}
+
+impl Frames for Reader {
+    fn is_at_end(&mut self) -> Result<bool, ReadError> {
+        Self::is_at_end(self)
+    }
+
+    fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError> {
+        Self::next(self)
+    }
+}
+
+/// Records as they lie, packed.
 pub(super) struct CopyMaker {
-    pub(super) reader: Reader,
+    pub(super) frames: Box<dyn Frames>,
     pub(super) packer: Packer,
 }
 
@@ -166,11 +206,11 @@ impl Packer {
 
 impl Maker for CopyMaker {
     fn is_empty(&mut self) -> Result<bool, BodyError> {
-        self.reader.is_at_end().map_err(failed)
+        self.frames.is_at_end().map_err(failed)
     }
 
     fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-        let view = self.reader.next().map_err(failed)?;
+        let view = self.frames.next().map_err(failed)?;
         match &view {
             Some(view) => self.packer.write(view.body, out)?,
             None => self.packer.finish(out)?,

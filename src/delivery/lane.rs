@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hydrant_model::{Cursor, IntentId, ObjectNameError, OffsetRange, Seed};
+use hydrant_model::{Cursor, IntentId, ObjectNameError, OffsetRange, SchemaId, Seed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::address::address;
+use super::address::{Naming, address};
 use super::cut::{Batch, Cutter};
 use super::ledger::{Closed, Contents, Entry, Note, OpenIntent, State};
-use super::passes::Passes;
+use super::passes::{Finding, Passes};
+use super::schemas::Lookup;
 use super::send::{Send, Sent};
 use super::stream::{Stream, Wish};
 use crate::failpoint::{self, Phase};
@@ -30,8 +31,9 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
         sends.push(Send::again(stream, &window, open).run());
     }
     let mut cutter = Cutter::new(Arc::clone(stream), cursor);
-    let mut passes = Passes::default();
+    let (mut passes, mut finding, mut lookup) = (Passes::default(), Finding::default(), Lookup::default());
     loop {
+        let known = !cursor.is_main() || !stream.spool.is_unknown();
         let (wish, stirred, held) = (stream.wish.get(), stream.stirred.get(), stream.held.get());
         if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.is_drained(cursor)) {
             return Ok(());
@@ -46,24 +48,32 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
             () = stream.stirred.until(|now| now > stirred), if wish == Wish::Drain => continue,
             // What waits for records below must not cut them once delivery is held.
             () = stream.held.until(|now| now != held) => {}
-            done = passes.next(), if passes.is_under_way() => passes.end(stream, &mut cutter, done),
-            due = stream.next_due(&window), if wish < Wish::Stop && cursor.is_main() => {
+            () = finding.next(stream), if !known && wish < Wish::Stop => {}
+            done = passes.next(), if known && passes.is_under_way() => passes.end(stream, &mut cutter, done),
+            due = stream.next_due(&window), if known && wish < Wish::Stop && cursor.is_main() => {
                 // Nothing happened here that others should look at.
                 let Some((place, partition)) = due else { continue };
                 if let Some(open) = stream.promise_partition(partition).await? {
                     sends.push(Send::first(stream, &window, place, open).run());
                 }
             }
-            batch = stream.next_batch(&window, &mut cutter), if wish < Wish::Stop && !passes.is_under_way() => match batch {
+            looked = lookup.next(), if lookup.is_under_way() => {
+                let Ok(schema) = stream.table_found(&mut cutter, &looked) else { continue };
+                if let Some(open) = stream.promise(&mut cutter, &looked.batch, cursor, schema).await? {
+                    sends.push(Send::first(stream, &window, looked.place, open).run());
+                }
+            }
+            batch = stream.next_batch(&window, &mut cutter), if known && wish < Wish::Stop && !passes.is_under_way() && !lookup.is_under_way() => match batch {
                 Ok((_, batch)) if stream.is_to_pass(cursor, &batch) => {
                     stream.report_repeated(cursor, &batch);
                     passes.begin(stream, batch);
                 }
-                Ok((place, batch)) => {
-                    if let Some(open) = stream.promise(&mut cutter, &batch, cursor).await? {
+                Ok((place, batch)) => match stream.conversion(cursor, &batch) {
+                    Some(conversion) => lookup.begin(stream, conversion, (place, batch)),
+                    None => if let Some(open) = stream.promise(&mut cutter, &batch, cursor, None).await? {
                         sends.push(Send::first(stream, &window, place, open).run());
                     }
-                }
+                },
                 Err(error) => {
                     stream.report_unreadable(cursor, &error);
                     cutter.rest(TROUBLE_RETRY);
@@ -107,8 +117,15 @@ impl Stream {
     }
 
     /// Decides a batch: its intent is synced before anything of it is sent.
-    async fn promise(&self, cutter: &mut Cutter, batch: &Batch, cursor: Cursor) -> Result<Option<OpenIntent>, Closed> {
+    async fn promise(
+        &self,
+        cutter: &mut Cutter,
+        batch: &Batch,
+        cursor: Cursor,
+        schema: Option<SchemaId>,
+    ) -> Result<Option<OpenIntent>, Closed> {
         if batch.records == 0 {
+            self.report_gone(cursor, batch);
             self.ledger.record_soon(&Entry::Skipped {
                 cursor,
                 from: batch.range.from,
@@ -122,7 +139,8 @@ impl Stream {
         let (current, shape) = (self.current(), self.shape_at(batch.range.from));
         let id = IntentId(self.ledger.with(|state| state.next_intent));
         let seed = Seed(self.shop.clock.bits());
-        let intent = match address(&self.name, id, batch, seed, &shape, current.version, cursor) {
+        let naming = Naming { stream: &self.name, shape: &shape, version: current.version, cursor, keys: &[] };
+        let intent = match address(id, batch, seed, &naming) {
             Ok(intent) => intent,
             Err(error) => {
                 // Names are checked when a configuration is accepted, so this is a fault of ours; the records wait.
@@ -138,6 +156,7 @@ impl Stream {
             failed: false,
             intent,
             shape: shape.version,
+            schema,
             ends_at: batch.ends_at,
             notes: self.announcement(cursor),
         };
@@ -163,13 +182,15 @@ impl Stream {
             contents: contents.clone(),
             range: intent.range,
             bytes: sent.receipt.bytes,
+            lacking: sent.lacking,
             at_ms,
         });
         failpoint::reach(Phase::CommitWritten);
-        self.boards.get(*cursor).delivered(intent.records, intent.bytes);
+        let delivered = sent.lacking.of(intent.records, intent.bytes);
+        self.boards.get(*cursor).delivered(delivered);
         tracing::info!(
             stream = %self.name, cursor = cursor.name(), intent = intent.id.0, range = %intent.range,
-            records = intent.records, bytes = intent.bytes, object_bytes = sent.receipt.bytes,
+            records = delivered.records, bytes = delivered.bytes, objects = delivered.objects, object_bytes = sent.receipt.bytes,
             bucket = %intent.object.bucket, key = %intent.object.key, "delivered"
         );
         self.low_water.set(self.delivered_to());
@@ -198,6 +219,20 @@ impl Stream {
                 "the ledger's entry for these records is damaged; they are delivered again and may be there twice"
             );
             self.boards.get(cursor).possible_duplicate();
+        }
+    }
+
+    /// Reports records that were decided before, and have left the log, where nothing says any more what was decided. What is
+    /// trimmed was delivered, or lay in the spool or the errors log under an entry that is there twice.
+    fn report_gone(&self, cursor: Cursor, batch: &Batch) {
+        let gone = batch.range.from < self.log.first();
+        if gone && self.ledger.with(|state| state.progress(cursor).is_some_and(|it| batch.range.from < it.cut_to)) {
+            tracing::error!(
+                stream = %self.name, cursor = cursor.name(), range = %batch.range,
+                "the ledger's entries for these records are damaged, and they have left the log; what of them had not been \
+                 delivered is lost"
+            );
+            self.boards.get(cursor).possible_loss();
         }
     }
 

@@ -2,18 +2,22 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hydrant_model::{Cursor, IntentId, OffsetRange, Seed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
-use super::address::address_partition;
+use super::address::{Naming, address};
 use super::cut::{Batch, Cutter};
 use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Contents, Entry, OpenIntent};
-use super::spool::{self, PartitionId, Pass, Passed, Run, Urgency};
+use super::spool::{self, PartitionId, Pass, Passed, Run, Trouble, Urgency};
 use super::stream::Stream;
+use super::workers::Work;
 use crate::catalog::Kept;
 use crate::failpoint::{self, Phase};
+use crate::log::ReadError;
 
 /// The pass under way, one at a time, and the run that it belongs to.
 #[derive(Default)]
@@ -22,7 +26,7 @@ pub(super) struct Passes {
     run: Option<Run>,
 }
 
-type Making = Pin<Box<dyn Future<Output = Result<Passed, (Batch, String)>> + Send>>;
+type Making = Pin<Box<dyn Future<Output = Result<Passed, (Batch, Trouble)>> + Send>>;
 
 impl Passes {
     pub(super) fn is_under_way(&self) -> bool {
@@ -48,7 +52,7 @@ impl Passes {
     }
 
     /// Waits for the pass under way.
-    pub(super) async fn next(&mut self) -> Result<Passed, (Batch, String)> {
+    pub(super) async fn next(&mut self) -> Result<Passed, (Batch, Trouble)> {
         match &mut self.under_way {
             Some(pass) => pass.await,
             None => std::future::pending().await,
@@ -56,14 +60,14 @@ impl Passes {
     }
 
     /// Puts into the ledger what a pass has done; after one that failed its records are cut again.
-    pub(super) fn end(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, String)>) {
+    pub(super) fn end(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, Trouble)>) {
         self.under_way = None;
         self.settle(stream, cutter, passed);
         // Behind the table: what was written waits there, or nobody needs it.
         stream.spool.set_writing(false);
     }
 
-    fn settle(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, String)>) {
+    fn settle(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, Trouble)>) {
         match passed {
             Ok(passed) => {
                 // Should the entry about failures be damaged, the next one must not stand for it: they would be named by nobody.
@@ -73,15 +77,9 @@ impl Passes {
                 }
                 stream.note_passed(passed);
             }
-            Err((batch, reason)) => {
+            Err((batch, trouble)) => {
                 self.run = None;
-                let news = stream.boards.main.troubled(NOT_PROCESSED, reason.clone(), TROUBLE_RETRY);
-                // Each trouble of a stream is told once; it is tried again for as long as it lasts.
-                if news {
-                    tracing::error!(stream = %stream.name, range = %batch.range, reason, "records could not be processed");
-                } else {
-                    tracing::debug!(stream = %stream.name, range = %batch.range, reason, "not processed yet");
-                }
+                stream.report_waiting(&batch, trouble.code, &trouble.reason);
                 cutter.go_back(&batch);
                 cutter.rest(TROUBLE_RETRY);
             }
@@ -89,41 +87,69 @@ impl Passes {
     }
 }
 
-impl Stream {
-    /// Reads off the spool which partitions wait.
-    pub(super) async fn find_waiting(&self) {
-        while self.spool.is_unknown() {
-            let (log, ledger) = (self.spool.log().clone(), Arc::clone(&self.ledger));
-            let (clock, hints) = (self.shop.clock.clone(), self.current().objects.hints);
-            let found = self.shop.workers.run(move || {
-                let now = clock.now();
-                let mut table = spool::Table::new(now);
-                let add = |at, head: spool::Head| {
-                    let age = spool::age(clock.wall_ms(), head.oldest_ms, hints.interval);
-                    table.add(at, &head, age, now, hints.size_bytes);
-                };
-                spool::scan(&log, &ledger, add).map(|()| table)
-            });
-            match found.await {
-                Ok(found) => {
-                    self.spool.with(|table| *table = found);
-                    self.spool.set_unknown(false);
-                    self.low_water.set(self.delivered_to());
-                }
-                Err(error) => {
-                    self.report_unreadable(Cursor::Main, &error);
-                    self.shop.clock.sleep(TROUBLE_RETRY).await;
-                }
+/// A look at the spool for what waits in it, where nobody knows. Passes and intents of the main cursor wait for it; nothing else
+/// does. Dropped, it ends.
+#[derive(Default)]
+pub(super) struct Finding {
+    under_way: Option<Work<Result<spool::Table, ReadError>>>,
+    rest_until: Option<Instant>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Finding {
+    /// Waits until it is known what waits. Dropping the future forgets nothing.
+    pub(super) async fn next(&mut self, stream: &Stream) {
+        if let Some(until) = self.rest_until {
+            stream.shop.clock.sleep_until(until).await;
+            self.rest_until = None;
+        }
+        let ended = &self.ended;
+        let found = self.under_way.get_or_insert_with(|| stream.find_waiting(ended)).done().await;
+        self.under_way = None;
+        match found {
+            Ok(table) => stream.know_waiting(table),
+            Err(error) => {
+                stream.report_unreadable(Cursor::Main, &error);
+                self.rest_until = Some(stream.shop.clock.now() + TROUBLE_RETRY);
             }
         }
+    }
+}
+
+impl Drop for Finding {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Stream {
+    /// Reads off the spool which partitions wait, until `ended`.
+    fn find_waiting(&self, ended: &Arc<AtomicBool>) -> Work<Result<spool::Table, ReadError>> {
+        let (log, ledger, ended) = (self.spool.log().clone(), Arc::clone(&self.ledger), Arc::clone(ended));
+        let (records, clock, hints) = (self.log.clone(), self.shop.clock.clone(), self.current().objects.hints);
+        self.shop.workers.start(move || {
+            let now = clock.now();
+            let mut table = spool::Table::new(now);
+            let add = |at, head: spool::Head| {
+                let age = spool::age(&records, &clock, &head, hints.interval);
+                table.add(at, &head, age, now, hints.size_bytes);
+            };
+            spool::scan(&log, &ledger, &ended, add).map(|()| table)
+        })
+    }
+
+    fn know_waiting(&self, found: spool::Table) {
+        self.spool.with(|table| *table = found);
+        self.spool.set_unknown(false);
+        self.low_water.set(self.delivered_to());
     }
 
     fn add_slices(&self, slices: Vec<(hydrant_model::Offset, spool::Head)>) {
         let hints = self.current().objects.hints;
-        let (now, now_ms) = (self.shop.clock.now(), self.shop.clock.wall_ms());
+        let now = self.shop.clock.now();
         self.spool.with(|table| {
             for (at, head) in slices {
-                let age = spool::age(now_ms, head.oldest_ms, hints.interval);
+                let age = spool::age(&self.log, &self.shop.clock, &head, hints.interval);
                 table.add(at, &head, age, now, hints.size_bytes);
             }
         });
@@ -131,7 +157,7 @@ impl Stream {
 
     /// What a pass has synced counts from here on.
     fn note_passed(&self, passed: Passed) {
-        let Passed { batch, processed, failures, slices, dropped, failing } = passed;
+        let Passed { batch, processed, failures, slices, dropped, table, failing } = passed;
         let failed: u64 = failures.iter().map(|failures| failures.records).sum();
         tracing::debug!(
             stream = %self.name, range = %batch.range, records = batch.records, slices = slices.len(), dropped, failed,
@@ -139,7 +165,10 @@ impl Stream {
         );
         self.boards.main.to_error_output(&failures);
         self.boards.main.mended();
-        // The table first: nobody may take records for delivered that wait in it.
+        if let Some(table) = &table {
+            self.note_schema(table);
+        }
+        // The table of partitions first: nobody may take records for delivered that wait in it.
         self.add_slices(slices);
         self.ledger.record_soon(&Entry::Processed { stretch: processed, failures });
         drop(failing);
@@ -226,7 +255,6 @@ impl Stream {
             // A slice is damaged, and those behind it are found only by looking for them.
             tracing::error!(stream = %self.name, "a slice of the spool is damaged; those behind it are looked for");
             self.spool.set_unknown(true);
-            self.find_waiting().await;
         }
         Ok(open)
     }
@@ -247,7 +275,14 @@ impl Stream {
         };
         let id = IntentId(self.ledger.with(|state| state.next_intent));
         let seed = Seed(self.shop.clock.bits());
-        let intent = match address_partition(&self.name, id, &batch, seed, &shape, current.version, &newest.keys) {
+        let naming = Naming {
+            stream: &self.name,
+            shape: &shape,
+            version: current.version,
+            cursor: Cursor::Main,
+            keys: &newest.keys,
+        };
+        let intent = match address(id, &batch, seed, &naming) {
             Ok(intent) => intent,
             Err(error) => {
                 self.report_nameless(Cursor::Main, range, &error);
@@ -259,10 +294,10 @@ impl Stream {
             source: chain.iter().map(|(_, head)| head.source).min()?,
         };
         let notes = self.announcement(Cursor::Main);
+        // What is inferred only grows: the newest table takes what was kept by any.
+        let inferred = shape.processing.conversion.is_some().then(|| self.ledger.with(|state| state.schema)).flatten();
+        let schema = newest.schema.or(inferred);
         let (cursor, shape) = (Cursor::Main, shape.version);
-        Some(OpenIntent { cursor, contents, failed: false, intent, shape, ends_at: None, notes })
+        Some(OpenIntent { cursor, contents, failed: false, intent, shape, schema, ends_at: None, notes })
     }
 }
-
-/// The code of a pass that came to no end, in status and metrics.
-const NOT_PROCESSED: &str = "Processing.Failed";

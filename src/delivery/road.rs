@@ -18,7 +18,7 @@ use super::stream::{Handle, Order, PerCursor, Plans, Stream, Wish};
 use super::{Board, Destinations, Shop};
 use crate::catalog::Plan;
 use crate::failpoint::{self, Phase};
-use crate::log::Log;
+use crate::log::{Log, Position};
 
 /// How a road ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,25 +46,14 @@ pub enum RoadError {
 impl Road {
     /// A road for `stream`, whose configuration versions are `plans`; the highest one is in force.
     pub fn new(parts: RoadParts) -> (Self, Handle) {
+        let new = parts.ledger.with(|state| state.versions.is_empty());
+        if new {
+            parts.look_for_a_lost_ledger();
+        }
         let current = Arc::clone(&parts.current);
         let mut by_version: BTreeMap<u64, Arc<Plan>> =
             parts.earlier.into_iter().map(|plan| (plan.version, plan)).collect();
         by_version.insert(current.version, Arc::clone(&current));
-        let new = parts.ledger.with(|state| state.versions.is_empty());
-        let end = parts.log.synced();
-        if new && end.offset > Offset(0) {
-            // No record is taken in before the ledger has its first entry: it had some, and they are damaged all together.
-            tracing::error!(
-                stream = %parts.name, end = end.offset.0,
-                "the ledger is lost; what is still in the log is delivered again and may be there twice"
-            );
-            parts.ledger.record_soon(&Entry::Skipped {
-                cursor: Cursor::Main,
-                from: end.offset,
-                to: end.offset,
-                ends_at: Some(end.bytes),
-            });
-        }
         let (paused, low_water) = parts.ledger.with(|state| (state.paused, state.delivered_to()));
         let spool = parts.ledger.with(|state| Spool::new(parts.spool, &state.spool, parts.shop.clock.now()));
         let low_water = spool.source().map_or(low_water, |source| source.min(low_water));
@@ -85,6 +74,7 @@ impl Road {
             stirred: Level::new(0),
             low_water: Level::new(low_water),
             uncut: PerCursor::default(),
+            panicked: Mutex::default(),
         });
         let (sender, orders) = mpsc::channel(ORDERS);
         (Self { stream: Arc::clone(&stream), orders }, Handle { stream, orders: sender })
@@ -115,6 +105,39 @@ pub struct RoadParts {
     pub shop: Shop,
 }
 
+impl RoadParts {
+    /// No record is taken in before the ledger has its first entry: where it has none and there are some, it had, and they are
+    /// damaged all together, or somebody has removed them.
+    fn look_for_a_lost_ledger(&self) {
+        let end = self.log.synced();
+        let waits = |log: &Log| log.synced().offset.0.saturating_sub(log.first().0);
+        let (records, spooled, failed) = (waits(&self.log), waits(&self.spool), waits(&self.errors));
+        if end.offset > Offset(0) {
+            tracing::error!(
+                stream = %self.name, end = end.offset.0, records,
+                "the ledger is lost; what is still in the log is delivered again and may be there twice"
+            );
+            // Each batch of them is counted when it is cut.
+            self.ledger.record_soon(&Entry::Skipped {
+                cursor: Cursor::Main,
+                from: end.offset,
+                to: end.offset,
+                ends_at: Some(end.bytes),
+            });
+        }
+        // Which of it had left, only the ledger knew: some may be from records that are still in the log.
+        for (cursor, log, records) in [(Cursor::Main, "spool", spooled), (Cursor::Errors, "errors", failed)] {
+            if records > 0 {
+                tracing::error!(
+                    stream = %self.name, log, records,
+                    "the ledger is lost; what of these records had not left is dropped unless it is still in the records' log"
+                );
+                self.boards.get(cursor).possible_loss();
+            }
+        }
+    }
+}
+
 /// Delivers the records of one stream until it is told to end.
 ///
 /// What an earlier process left undecided is asked for first; then batches are cut, addressed, promised in the ledger and sent,
@@ -137,7 +160,6 @@ async fn walk(road: Road) -> Result<Ended, RoadError> {
     let Road { stream, mut orders } = road;
     stream.begin_version().await?;
     stream.beginning.set(false);
-    stream.find_waiting().await;
     let mut lanes = std::pin::pin!(async {
         tokio::try_join!(
             walk_records(&stream, Cursor::Main),
@@ -187,9 +209,16 @@ impl Stream {
         }
         let log = self.log.clone();
         // The end is known to whoever holds the writer, which may be waiting for the disk.
-        let from = if known.is_none() { Offset(0) } else { self.shop.workers.run(move || log.end()).await };
+        let from = if known.is_none() { Position::default() } else { self.shop.workers.run(move || log.end()).await };
         let backup = current.backup.is_some();
-        self.ledger.record(Entry::Version(VersionStart { version: current.version, backup, from })).await
+        self.ledger
+            .record(Entry::Version(VersionStart {
+                version: current.version,
+                backup,
+                from: from.offset,
+                bytes: from.bytes,
+            }))
+            .await
     }
 
     async fn obey(&self, order: Order) -> Result<(), Closed> {
@@ -310,7 +339,7 @@ impl Tick {
             }
             let stirred = stream.stirred.get();
             let marked = stream.ledger.with(|state| state.synced_through);
-            let position = crate::log::Position { offset: marked, bytes: 0 };
+            let position = Position { offset: marked, bytes: 0 };
             tokio::select! {
                 biased;
                 () = stream.log.progress(position, None) => {}

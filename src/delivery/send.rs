@@ -17,11 +17,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Board;
-use super::body::{CopyMaker, Desk, MadeBody, Maker, Packer, Progress};
+use super::body::{CopyMaker, Desk, Frames, MadeBody, Maker, Packer, Progress};
 use super::errors::ErrorsMaker;
-use super::ledger::{Closed, Contents, Entry, Ledger, Note, OpenIntent};
-use super::spool::SlicesMaker;
-use super::stages::{Failing, StagesMaker};
+use super::form::{Form, RowsPlan};
+use super::ledger::{Closed, Contents, Entry, Lacking, Ledger, Note, OpenIntent};
+use super::spool::SliceFrames;
+use super::stages::{Failing, StagesMaker, local_stages};
 use super::stream::Stream;
 use crate::catalog::{GzipMembers, Plan};
 
@@ -29,6 +30,8 @@ use crate::catalog::{GzipMembers, Plan};
 pub(super) struct Sent {
     pub(super) open: OpenIntent,
     pub(super) receipt: Receipt,
+    /// What the object lacks, as far as this process has made it.
+    pub(super) lacking: Lacking,
 }
 
 /// One intent on its way.
@@ -37,6 +40,7 @@ pub(super) struct Send {
     open: OpenIntent,
     /// Whether an earlier attempt's outcome is unknown.
     must_ask: bool,
+    lacking: Lacking,
     window: Arc<Semaphore>,
     /// Its place in the window; given up when it is parked.
     place: Option<OwnedSemaphorePermit>,
@@ -51,13 +55,13 @@ impl Send {
         open: OpenIntent,
     ) -> Self {
         let (stream, window) = (Arc::clone(stream), Arc::clone(window));
-        Self { stream, open, must_ask: false, window, place: Some(place) }
+        Self { stream, open, must_ask: false, lacking: Lacking::default(), window, place: Some(place) }
     }
 
     /// An intent of an earlier process: nobody knows how far it came. It waits for a place in the window as a new one does.
     pub(super) fn again(stream: &Arc<Stream>, window: &Arc<Semaphore>, open: OpenIntent) -> Self {
         let (stream, window) = (Arc::clone(stream), Arc::clone(window));
-        Self { stream, open, must_ask: true, window, place: None }
+        Self { stream, open, must_ask: true, lacking: Lacking::default(), window, place: None }
     }
 
     /// Delivers the intent, however often it takes. `None` when the road is stopping and nothing is under way: the intent is in the
@@ -78,7 +82,7 @@ impl Send {
         if patience.attempts > 0 {
             self.board().failing(false);
         }
-        Ok(receipt?.map(|receipt| Sent { open: self.open, receipt }))
+        Ok(receipt?.map(|receipt| Sent { open: self.open, receipt, lacking: self.lacking }))
     }
 
     async fn until_done(&mut self, patience: &mut Patience) -> Result<Option<Receipt>, Closed> {
@@ -180,7 +184,8 @@ impl Send {
         let compression = shape.objects(self.open.cursor).compression;
         let codec = codec(compression);
         let options = self.options(&shape);
-        let (unpacked, staged) = self.made_bytes(&shape);
+        let rows = self.rows(&shape);
+        let (unpacked, staged) = self.made_bytes(&shape, rows.as_ref());
         let most_bytes = (codec.most_bytes)(unpacked);
         let bytes = sink.memory_bytes(most_bytes) + (codec.memory_bytes)(&options) + READER_BYTES + staged;
         let Some(_grant) = self.stream.unless_stopping(shop.memory.take(bytes)).await else { return Ok(None) };
@@ -194,14 +199,17 @@ impl Send {
             self.stream.ledger.settle().await?;
         }
         let desk = Desk { stream, intent, cursor: self.open.cursor };
-        let maker = match self.maker(&shape, Packer::new(encoder)) {
+        let maker = match self.maker(&shape, rows.as_ref(), Packer::new(encoder)) {
             Ok(maker) => maker,
             Err(reason) => return Ok(Some(trouble(reason))),
         };
         let mut body = MadeBody::new(maker, desk, compression, most_bytes);
         match body.is_empty().await {
             Ok(false) => {}
-            Ok(true) => return Ok(Some(Outcome::Delivered(Receipt { bytes: 0 }))),
+            Ok(true) => {
+                self.lacking = body.lacking();
+                return Ok(Some(Outcome::Delivered(Receipt { bytes: 0 })));
+            }
             Err(error) => return Ok(Some(trouble(error.to_string()))),
         }
         tracing::debug!(
@@ -221,38 +229,52 @@ impl Send {
                 })
             }
         };
+        self.lacking = body.lacking();
         let closed = notes.closed;
         self.open.notes = notes.all;
         if closed { Err(Closed) } else { Ok(Some(outcome)) }
     }
 
+    /// How a file of rows is made of the intent's records, where they become rows.
+    fn rows(&self, shape: &Plan) -> Option<RowsPlan> {
+        let conversion = shape.processing.conversion.as_ref().filter(|_| self.open.cursor.is_main())?;
+        Some(RowsPlan::new(&conversion.rules, self.stream.schema(self.open.schema)))
+    }
+
     /// The most bytes that the intent's records become before they are packed, and that their processors hold.
-    fn made_bytes(&self, shape: &Plan) -> (u64, usize) {
+    fn made_bytes(&self, shape: &Plan, rows: Option<&RowsPlan>) -> (u64, usize) {
         let bytes = self.open.intent.bytes;
-        match (&self.open.contents, self.open.cursor) {
+        let (made, held) = match (&self.open.contents, self.open.cursor) {
             (Contents::Records, Cursor::Main) => (shape.processing.most_bytes(bytes), shape.processing.memory_bytes()),
             _ => (bytes, 0),
-        }
+        };
+        rows.map_or((made, held), |rows| (made.saturating_mul(WIDEST), held + rows.memory_bytes()))
     }
 
     /// What makes the object's bytes.
-    fn maker(&self, shape: &Plan, packer: Packer) -> Result<Box<dyn Maker>, String> {
+    fn maker(&self, shape: &Plan, rows: Option<&RowsPlan>, packer: Packer) -> Result<Box<dyn Maker>, String> {
         let range = self.open.intent.range;
-        let records = || self.stream.log.read(range.from, range.to);
-        Ok(match &self.open.contents {
-            Contents::Records if self.open.cursor.is_main() && !shape.processing.is_empty() => {
-                let failing = Failing::new(&self.stream.errors, self.has_named_failures());
-                Box::new(StagesMaker::new(&self.stream, records(), &shape.processing, failing, packer)?)
-            }
-            Contents::Records => Box::new(CopyMaker { reader: records(), packer }),
-            Contents::Slices { slices, .. } => {
-                Box::new(SlicesMaker::new(self.stream.spool.log().clone(), slices.clone(), packer))
-            }
+        let (frames, stages, source): (Box<dyn Frames>, _, _) = match &self.open.contents {
             Contents::Errors { output, parts, .. } => {
                 let reader = self.stream.errors.log().read(range.from, range.to);
-                Box::new(ErrorsMaker::new(reader, output, parts, packer))
+                return Ok(Box::new(ErrorsMaker::new(reader, output, parts, packer)));
             }
-        })
+            Contents::Records => {
+                let stages = if self.open.cursor.is_main() { local_stages(&shape.processing)? } else { Vec::new() };
+                (Box::new(self.stream.log.read(range.from, range.to)), stages, None)
+            }
+            Contents::Slices { slices, source } => {
+                let frames = SliceFrames::new(self.stream.spool.log().clone(), slices.clone());
+                (Box::new(frames), Vec::new(), Some(*source))
+            }
+        };
+        let form = match rows {
+            Some(rows) => rows.open(&self.stream).map_err(|error| error.to_string())?,
+            None if stages.is_empty() => return Ok(Box::new(CopyMaker { frames, packer })),
+            None => Form::packed(packer),
+        };
+        let failing = Failing::new(&self.stream.errors, self.has_named_failures(), source);
+        Ok(Box::new(StagesMaker::new(&self.stream, frames, (stages, &shape.processing), failing, form)))
     }
 
     /// Whether an earlier attempt has put into the ledger what no stage takes.
@@ -408,5 +430,7 @@ const ALONE_AFTER: u32 = 5;
 /// about them.
 const UNPROVEN_PARKED: u64 = 16;
 const STALL_CHECK: Duration = Duration::from_millis(250);
+/// A row takes at most so many times the bytes of its record: numbers of one digit in columns of decimals.
+const WIDEST: u64 = 16;
 /// A reader's window: a read-ahead, and a frame of the largest common size behind it.
 const READER_BYTES: usize = 2 << 20;

@@ -10,6 +10,7 @@ mod promises;
 mod record;
 mod sink;
 mod stage;
+mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

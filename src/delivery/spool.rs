@@ -28,8 +28,8 @@ use super::ledger::{Ledger, Spooled, State};
 use crate::log::Log;
 
 pub(super) use group::{hull, named};
-pub(super) use pass::{Pass, Passed, Run};
-pub(super) use read::{SlicesMaker, age, chain, scan};
+pub(super) use pass::{Pass, Passed, Run, Trouble};
+pub(super) use read::{SliceFrames, age, chain, scan};
 pub(super) use slice::Head;
 pub(super) use table::{Table, Urgency, Waiting};
 
@@ -136,9 +136,10 @@ impl Spool {
 
     /// Records, bytes and age of the oldest of what waits.
     pub fn waiting(&self, now: Instant) -> (u64, u64, Option<std::time::Duration>) {
-        let table = self.table.lock();
+        let (table, leaving) = (self.table.lock(), self.leaving.lock());
         let (records, bytes) = table.waiting();
-        (records, bytes, table.oldest_age(now))
+        let (leaving_records, leaving_bytes) = leaving.map_or((0, 0), |leaving| (leaving.records, leaving.bytes));
+        (records + leaving_records, bytes + leaving_bytes, table.oldest_age(now))
     }
 }
 

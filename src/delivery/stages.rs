@@ -11,25 +11,29 @@ use hydrant_transforms::processors::Transform;
 use hydrant_transforms::records::{Arrived, Failure, Fates, Records, Source, Span};
 use tokio::time::Instant;
 
-use super::body::{Maker, Packer, failed};
+use super::body::{Frames, Maker, failed};
 use super::errors::{ErrorsLog, Set, Times, entry};
+use super::form::Form;
+use super::guard;
+use super::ledger::Lacking;
 use super::stream::Stream;
 use crate::catalog::{EntryFacts, Processing, Processor};
-use crate::log::{FrameView, Reader};
+use crate::log::FrameView;
 use crate::telemetry::Taken;
 
-/// Makes an object of what processors make of the records of a range.
+/// Makes an object of records one by one: through processors, where there are any, into whatever form they take.
 pub(super) struct StagesMaker {
     stream: Arc<Stream>,
-    reader: Reader,
+    frames: Box<dyn Frames>,
     stages: Vec<Box<dyn Transform>>,
     processing: Processing,
     failing: Failing,
-    packer: Packer,
+    form: Form,
     /// Read, and not taken on yet.
     waiting: VecDeque<Arrived>,
-    /// Taken on and not packed yet.
-    ready: Option<Records>,
+    /// Made before anybody asked.
+    held: Vec<u8>,
+    lacking: Lacking,
     ended: bool,
 }
 
@@ -47,14 +51,24 @@ impl<'s> Counting<'s> {
         Self { stream, processor, came: size(records), began: stream.shop.clock.now() }
     }
 
+    /// `processor` only looks at records: they are counted when it takes them.
+    pub(super) fn look(stream: &'s Stream, processor: &'static str) -> Self {
+        Self { stream, processor, came: (0, 0), began: stream.shop.clock.now() }
+    }
+
     /// It has taken them.
     pub(super) fn end(self, records: &Records, fates: &Fates) {
+        self.end_with(size(records), fates);
+    }
+
+    /// It has taken them, and given on so many records and bytes.
+    pub(super) fn end_with(self, went: (u64, u64), fates: &Fates) {
         let mut failed = HashMap::new();
         for failure in &fates.failures {
             *failed.entry(failure.code.to_string()).or_default() += 1;
         }
         let time = self.stream.shop.clock.now() - self.began;
-        let taken = Taken { came: self.came, went: size(records), dropped: fates.dropped, failed, time };
+        let taken = Taken { came: self.came, went, dropped: fates.dropped, failed, time };
         self.stream.boards.main.taken(self.processor, &taken);
     }
 }
@@ -66,45 +80,39 @@ fn size(records: &Records) -> (u64, u64) {
 /// Where failures go.
 pub(super) struct Failing {
     errors: Arc<ErrorsLog>,
+    /// Where the records came from, if what is read are offsets of the spool.
+    source: Option<Offset>,
     /// `None` where they were named by an earlier attempt.
     pub(super) set: Option<Set>,
 }
 
 impl StagesMaker {
-    /// What `processing` makes of what `reader` gives, packed by `packer`.
-    ///
-    /// # Errors
-    /// A processor cannot be made.
+    /// The records of `frames` through `stages` of `processing`, in `form`.
     pub(super) fn new(
         stream: &Arc<Stream>,
-        reader: Reader,
-        processing: &Processing,
+        frames: Box<dyn Frames>,
+        (stages, processing): (Vec<Box<dyn Transform>>, &Processing),
         failing: Failing,
-        packer: Packer,
-    ) -> Result<Self, String> {
-        let local = |processor| match processor {
-            Processor::Local(local) => Ok(local),
-            Processor::Remote(_) => Err("a function elsewhere is asked before an object is made, not while".to_owned()),
-        };
-        let stages = processing.open()?.into_iter().map(local).collect::<Result<_, _>>()?;
-        let processing = processing.clone();
-        Ok(Self {
+        form: Form,
+    ) -> Self {
+        Self {
             stream: Arc::clone(stream),
-            reader,
+            frames,
             stages,
-            processing,
+            processing: processing.clone(),
             failing,
-            packer,
+            form,
             waiting: VecDeque::new(),
-            ready: None,
+            held: Vec::new(),
+            lacking: Lacking::default(),
             ended: false,
-        })
+        }
     }
 
     /// Takes the records of the next frame through the processors.
-    fn take(&mut self) -> Result<(), BodyError> {
+    fn take(&mut self, out: &mut Vec<u8>) -> Result<(), BodyError> {
         if self.waiting.is_empty() {
-            let Some(view) = self.reader.next().map_err(failed)? else {
+            let Some(view) = self.frames.next().map_err(failed)? else {
                 self.ended = true;
                 return Ok(());
             };
@@ -114,39 +122,72 @@ impl StagesMaker {
         }
         let Some(arrived) = self.waiting.pop_front() else { return Ok(()) };
         let mut records = Records::of(&arrived, Arc::clone(&self.processing.wanted));
+        let mut is_broken = false;
         for (stage, maker) in self.stages.iter_mut().zip(&self.processing.stages) {
-            let mut fates = Fates::default();
-            let counting = Counting::begin(&self.stream, maker.name(), &records);
-            records = stage.apply(records, &arrived, &mut fates);
-            counting.end(&records, &fates);
-            for failure in &fates.failures {
+            let done = guard::apply(&self.stream, maker.name(), &mut **stage, records, &arrived);
+            (records, is_broken) = (done.records, is_broken || done.is_broken);
+            for failure in &done.fates.failures {
                 self.failing.add(&self.processing.entries, failure, &records, &arrived)?;
             }
         }
-        self.ready = Some(records).filter(|records| !records.is_empty());
+        if is_broken {
+            self.stages = local_stages(&self.processing).map_err(failed)?;
+        }
+        let fates = self.form.add(&records, out)?;
+        for failure in &fates.failures {
+            self.failing.add(&self.processing.entries, failure, &records, &arrived)?;
+        }
+        self.lack(&records, &fates, &arrived);
         Ok(())
     }
+
+    /// Counts those that nothing of is in the object: `unfit` of `records` are not.
+    fn lack(&mut self, records: &Records, unfit: &Fates, arrived: &Arrived) {
+        let mut there = vec![0_u32; arrived.sources.len()];
+        let place = |source: u32| usize::try_from(source).unwrap_or(usize::MAX);
+        for (record, _) in records.iter() {
+            there.get_mut(place(record.origin.source)).into_iter().for_each(|there| *there += 1);
+        }
+        for failure in &unfit.failures {
+            there.get_mut(place(failure.origin.source)).into_iter().for_each(|there| *there -= 1);
+        }
+        for (source, _) in arrived.sources.iter().zip(there).filter(|(_, there)| *there == 0) {
+            self.lacking.records += 1;
+            self.lacking.bytes += source.span.len() as u64;
+        }
+    }
+}
+
+/// Makes the processors of `processing`, none of which is elsewhere.
+///
+/// # Errors
+/// One cannot be made.
+pub(super) fn local_stages(processing: &Processing) -> Result<Vec<Box<dyn Transform>>, String> {
+    let local = |processor| match processor {
+        Processor::Local(local) => Ok(local),
+        Processor::Remote(_) => Err("a function elsewhere is asked before an object is made, not while".to_owned()),
+    };
+    processing.open()?.into_iter().map(local).collect()
 }
 
 impl Maker for StagesMaker {
     fn is_empty(&mut self) -> Result<bool, BodyError> {
-        while self.ready.is_none() && !self.ended {
-            self.take()?;
+        while self.form.is_empty() && !self.ended {
+            let mut held = std::mem::take(&mut self.held);
+            self.take(&mut held)?;
+            self.held = held;
         }
-        Ok(self.ready.is_none())
+        Ok(self.form.is_empty())
     }
 
     fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-        if self.ready.is_none() && !self.ended {
-            self.take()?;
-        }
-        if let Some(records) = self.ready.take() {
-            for run in records.runs() {
-                self.packer.write(run, out)?;
-            }
+        if !self.held.is_empty() {
+            out.append(&mut self.held);
         } else if self.ended {
-            self.packer.finish(out)?;
+            self.form.finish(out)?;
             return Ok(false);
+        } else {
+            self.take(out)?;
         }
         Ok(true)
     }
@@ -154,12 +195,17 @@ impl Maker for StagesMaker {
     fn failures(&mut self) -> Option<Set> {
         self.failing.set.take()
     }
+
+    fn lacking(&self) -> Lacking {
+        self.lacking
+    }
 }
 
 impl Failing {
-    /// Failures go to `errors`, unless an earlier attempt `has_named` them.
-    pub(super) fn new(errors: &Arc<ErrorsLog>, has_named: bool) -> Self {
-        Self { errors: Arc::clone(errors), set: (!has_named).then(|| errors.begin()) }
+    /// Failures go to `errors`, unless an earlier attempt `has_named` them. Where the records lie in the spool, what they were made
+    /// of does not lie below `source` in the records' log.
+    pub(super) fn new(errors: &Arc<ErrorsLog>, has_named: bool, source: Option<Offset>) -> Self {
+        Self { errors: Arc::clone(errors), source, set: (!has_named).then(|| errors.begin()) }
     }
 
     /// Adds the entry of one failure among `arrived`.
@@ -176,7 +222,7 @@ impl Failing {
         let raw = failure.raw.as_deref().unwrap_or_else(|| records.raw(arrived, failure.origin));
         let times = Times { arrival_ms, ended_ms: self.errors.now_ms() };
         let entry = entry(facts, failure, raw, times);
-        let offset = source.map_or(Offset(0), |source| source.identity.offset);
+        let offset = self.source.or_else(|| source.map(|source| source.identity.offset)).unwrap_or_default();
         set.add(failure.output.name(), &entry, offset, arrival_ms).map_err(failed)
     }
 }

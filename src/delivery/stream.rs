@@ -1,6 +1,6 @@
 //! One stream's delivery as others see it: what is shared, how it is told things, and what can be read off it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct Stream {
     pub(super) low_water: Level<Offset>,
     /// What the cutters saw last of the oldest record that waits to be cut.
     pub(super) uncut: PerCursor<Mutex<Option<Uncut>>>,
+    /// Processors that have panicked, and been told of.
+    pub(super) panicked: Mutex<BTreeSet<&'static str>>,
 }
 
 /// One of something for each cursor.

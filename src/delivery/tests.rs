@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test has no service that tracks tasks")]
 
 mod hardship;
+mod processed;
+mod spooled;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -148,6 +150,7 @@ struct Bench {
     clock: Clock,
     shelf: Arc<Shelf>,
     budget: u64,
+    telemetry: Arc<Telemetry>,
 }
 
 /// A stream on its road.
@@ -165,6 +168,7 @@ pub(super) struct Ground {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) memory: MemoryBudget,
     pub(super) workers: Workers,
+    pub(super) telemetry: Arc<Telemetry>,
 }
 
 impl Ground {
@@ -216,7 +220,7 @@ impl Ground {
             ledger: Arc::new(ledger),
             current,
             earlier,
-            boards: PerCursor::new(|cursor| Board::new(clock.clone(), Telemetry::new().delivery("s", cursor.name()))),
+            boards: PerCursor::new(|cursor| Board::new(clock.clone(), self.telemetry.delivery("s", cursor.name()))),
             destinations: Arc::new(OneSink(self.sink)),
             shop,
         });
@@ -227,7 +231,7 @@ impl Ground {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        Self { dir, clock: Clock::simulated(7), shelf: Arc::default(), budget: 1 << 30 }
+        Self { dir, clock: Clock::simulated(7), shelf: Arc::default(), budget: 1 << 30, telemetry: Arc::default() }
     }
 
     fn start(&self, current: Arc<Plan>, earlier: Vec<Arc<Plan>>) -> Walking {
@@ -252,7 +256,16 @@ impl Bench {
             sink: Arc::clone(&self.shelf) as Arc<dyn Sink>,
             memory: MemoryBudget::new(1 << 20),
             workers: Workers::Inline,
+            telemetry: Arc::clone(&self.telemetry),
         }
+    }
+
+    /// The value of a counter, of the process that runs now and those before it.
+    fn counted(&self, name: &str, destination: &str) -> u64 {
+        let series = format!("hydrant_{name}_total{{destination=\"{destination}\",stream=\"s\"}} ");
+        let text = self.telemetry.render();
+        let value = text.lines().find_map(|line| line.strip_prefix(&series)).expect("a counter");
+        value.parse().expect("a number")
     }
 
     fn delivered(&self) -> Vec<String> {

@@ -63,6 +63,8 @@ struct Faults {
     write: Option<u64>,
     /// Reads that fail from now on.
     reads: u64,
+    /// Reads of files below fail.
+    unreadable: Option<PathBuf>,
     capacity: Option<u64>,
     /// Changes that succeed before the power is gone.
     power: Option<u64>,
@@ -124,6 +126,11 @@ impl FaultyDisk {
     /// The next `reads` reads fail.
     pub(crate) fn fail_reads(&self, reads: u64) {
         self.state.lock().faults.reads = reads;
+    }
+
+    /// Reads of files in `dir` fail until it is another one; `None` for none.
+    pub(crate) fn set_unreadable(&self, dir: Option<PathBuf>) {
+        self.state.lock().faults.unreadable = dir;
     }
 
     /// Bytes that all files together may have; `None` for no bound.
@@ -373,6 +380,12 @@ impl DiskFile for FaultyFile {
             if state.faults.reads > 0 {
                 state.faults.reads -= 1;
                 return Err(io::Error::other("a read that was to fail"));
+            }
+            let is_this = |(path, node): (&PathBuf, &u64)| {
+                *node == self.node && state.faults.unreadable.as_ref().is_some_and(|dir| path.starts_with(dir))
+            };
+            if state.faults.unreadable.is_some() && state.names.iter().any(is_this) {
+                return Err(io::Error::other("a file that cannot be read"));
             }
         }
         self.with(|node, _, _, _| {

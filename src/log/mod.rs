@@ -212,9 +212,9 @@ impl Log {
         behind.checked_sub(1).and_then(|at| arrivals.get(at)).map(|(_, instant)| *instant)
     }
 
-    /// The offset behind every record that was given a place, synced or not.
-    pub fn end(&self) -> Offset {
-        self.shared.writer.lock().next.offset
+    /// The place behind every record that was given one, synced or not.
+    pub fn end(&self) -> Position {
+        self.shared.writer.lock().next
     }
 
     /// First offset that may still be read; everything below was trimmed.

@@ -36,6 +36,16 @@ impl FrameView<'_> {
     pub fn lengths(&self) -> impl Iterator<Item = u32> {
         self.table.chunks_exact(4).map(|entry| entry.try_into().map_or(0, u32::from_le_bytes))
     }
+
+    /// The bytes of each record.
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.body;
+        self.lengths().map(move |length| {
+            let (record, behind) = rest.split_at(rest.len().min(length as usize));
+            rest = behind;
+            record
+        })
+    }
 }
 
 /// Why reading broke off.

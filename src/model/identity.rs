@@ -103,6 +103,10 @@ hex_id! {
     SetId
 }
 hex_id! {
+    /// Names the columns of a table by what they are: half of a hash of their names and types.
+    SchemaId
+}
+hex_id! {
     /// 128 random bits of one intent; every name that the intent gives away is derived from them.
     Seed
 }

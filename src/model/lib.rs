@@ -37,7 +37,7 @@ pub use expression::{
     Expression, ExpressionError, KeySource, Namespaces, PartitionKeys, PrefixContext, Prefixes, literal_prefixes,
     prefixes,
 };
-pub use identity::{Birth, Offset, OffsetRange, RecordIdentity, Seed, SetId, StreamId};
+pub use identity::{Birth, Offset, OffsetRange, RecordIdentity, SchemaId, Seed, SetId, StreamId};
 pub use intent::{Intent, IntentId};
 pub use key::{ENTRY_NAME, FIRST_RANDOM_STRING, KeyError, OBJECT_UUID, ObjectKey};
 pub use object_name::{ObjectNameError, StreamNameParts, object_key};

@@ -34,7 +34,7 @@ impl Service {
 
     async fn create(&self, request: &Value) -> Result<Value, Error> {
         let definition = Definition::from_request(request, &self.inner.rulebook)?;
-        self.check_function(&definition).await?;
+        self.check(&definition, None).await.map_err(Lack::refusal)?;
         let name = definition.name.clone();
         let _changing = self.inner.changing.lock().await;
         self.add(definition, None).await?;
@@ -159,23 +159,38 @@ impl Service {
 
     async fn update(&self, request: &Value) -> Result<Value, Error> {
         let update = UpdateDestination::from_request(request, &self.inner.rulebook)?;
+        let described = self.active(&update.name, Error::not_found_for_update)?.described();
+        let definition = update.apply(&described.definition, described.version, &self.inner.rulebook)?;
+        // Others need not wait while a module is compiled or Glue is asked. The update says which version it is made against,
+        // so that what it makes of that version is the same below.
+        self.check(&definition, Some(&described.definition)).await.map_err(Lack::refusal)?;
         let _changing = self.inner.changing.lock().await;
         let running = self.active(&update.name, Error::not_found_for_update)?;
         let described = running.described();
         let definition = update.apply(&described.definition, described.version, &self.inner.rulebook)?;
-        if processing(&definition) != processing(&described.definition) {
-            self.check_function(&definition).await?;
-        }
         self.put_into_force(&running, definition, described.applied.clone(), true).await?;
         Ok(json!({}))
     }
 
-    /// Whether the function that a new definition asks can be asked: one that is missing would hold every record.
-    async fn check_function(&self, definition: &Definition) -> Result<(), Error> {
-        let plan = Plan::new(definition, 0, &self.inner.rulebook).map_err(Error::InvalidArgument)?;
-        let lambdas = Arc::clone(&self.inner.lambdas);
-        let checked = tokio::task::spawn_blocking(move || lambdas.check(&plan)).await;
-        checked.map_err(Error::internal)?.map_err(Error::InvalidArgument)
+    /// Whether what a new definition needs is there: the function that it asks, the table that it converts to. One that is missing
+    /// would hold every record. What did not change since `before` is not looked at.
+    pub(super) async fn check(&self, definition: &Definition, before: Option<&Definition>) -> Result<(), Lack> {
+        let changed = |member| before.is_none_or(|before| stored(before, member) != stored(definition, member));
+        let lack = |member, reason: String| Lack { member, reason, is_certain: true };
+        let plan = Plan::new(definition, 0, &self.inner.rulebook).map_err(|reason| lack(PROCESSING, reason))?;
+        if changed(CONVERSION) {
+            self.inner.tables.check(&plan).await.map_err(|error| Lack {
+                member: CONVERSION,
+                reason: error.to_string(),
+                is_certain: error.is_certain,
+            })?;
+        }
+        if changed(PROCESSING) {
+            let lambdas = Arc::clone(&self.inner.lambdas);
+            let checked = tokio::task::spawn_blocking(move || lambdas.check(&plan)).await;
+            checked.unwrap_or_else(|error| Err(error.to_string())).map_err(|reason| lack(PROCESSING, reason))?;
+        }
+        Ok(())
     }
 
     async fn tag(&self, request: &Value) -> Result<Value, Error> {
@@ -278,9 +293,24 @@ impl Service {
     }
 }
 
-/// What is done to records by `definition`.
-fn processing(definition: &Definition) -> Option<&Value> {
-    definition.destination.configuration.get("ProcessingConfiguration")
+/// Something that a stream needs and that is not there.
+pub(super) struct Lack {
+    /// The member of the destination that asks for it.
+    pub(super) member: &'static str,
+    pub(super) reason: String,
+    /// Whether it is certain that it is not there.
+    pub(super) is_certain: bool,
+}
+
+impl Lack {
+    fn refusal(self) -> Error {
+        Error::InvalidArgument(self.reason)
+    }
+}
+
+/// A member of the destination of `definition`.
+fn stored<'d>(definition: &'d Definition, member: &str) -> Option<&'d Value> {
+    definition.destination.configuration.get(member)
 }
 
 /// Runs work of the catalog's files off the runtime's threads.
@@ -297,5 +327,7 @@ fn internal(error: ServiceError) -> Error {
     Error::internal(error)
 }
 
+const PROCESSING: &str = "ProcessingConfiguration";
+const CONVERSION: &str = "DataFormatConversionConfiguration";
 /// Versions kept beyond what the ledger needs: should its newest segment be damaged, the one before it needs older ones.
 const SPARE_VERSIONS: u64 = 16;

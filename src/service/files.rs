@@ -4,20 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::{StreamExt as _, stream};
+
 use super::running::Running;
 use super::{Error, Service};
 use crate::catalog::{self, Change, FileFault, Folder, Loaded, Rulebook, State, Stream, StreamFile};
 
-/// Reads the folder for the start, before anybody is served: any fault refuses it, all faults are told.
-pub(super) fn read_for_start(dir: &Path, loaded: &Loaded, rulebook: &Rulebook) -> Result<Folder, Error> {
-    let folder = Folder::read(dir, rulebook);
-    let active: Vec<&Stream> = loaded.streams.iter().filter(|stream| stream.state == State::Active).collect();
+/// Reads the folder for the start, before anybody is served, and finds what is wrong with it. Any fault refuses the start, all
+/// faults are told.
+pub(super) fn read_for_start(dir: &Path, loaded: &Loaded, rulebook: &Rulebook) -> (Folder, Vec<FileFault>) {
+    let mut folder = Folder::read(dir, rulebook);
+    let active: Vec<&Stream> = active(loaded).collect();
     let applied = || active.iter().map(|stream| (stream.definition.name.as_str(), stream.applied.as_ref()));
-    let mut faults: Vec<String> = folder.faults.iter().map(ToString::to_string).collect();
+    let mut faults = std::mem::take(&mut folder.faults);
     for file in &folder.files {
-        let at = |field: Option<&str>, rule| {
-            FileFault { file: file.path.clone(), field: field.map(str::to_owned), rule }.to_string()
-        };
+        let at =
+            |field: Option<&str>, rule| FileFault { file: file.path.clone(), field: field.map(str::to_owned), rule };
         if let Some(former) = folder.former_name(file, applied()) {
             faults.push(at(Some("DeliveryStreamName"), renamed(former, file)));
         } else if let Some(stream) = active.iter().find(|stream| stream.definition.name == file.definition.name) {
@@ -30,10 +32,11 @@ pub(super) fn read_for_start(dir: &Path, loaded: &Loaded, rulebook: &Rulebook) -
             faults.extend(changed.map(|error| at(None, error.to_string())));
         }
     }
-    if faults.is_empty() {
-        return Ok(folder);
-    }
-    Err(Error::Start(format!("stream files have faults; mend or remove them:\n{}", faults.join("\n"))))
+    (folder, faults)
+}
+
+fn active(loaded: &Loaded) -> impl Iterator<Item = &Stream> {
+    loaded.streams.iter().filter(|stream| stream.state == State::Active)
 }
 
 fn renamed(former: &str, file: &StreamFile) -> String {
@@ -42,6 +45,27 @@ fn renamed(former: &str, file: &StreamFile) -> String {
 }
 
 impl Service {
+    /// What the streams lack that files describe and that are not there yet: modules and tables. A stream that is there starts
+    /// without, and its records wait.
+    pub(super) async fn faults_of_new_streams(&self, folder: &Folder, loaded: &Loaded) -> Vec<FileFault> {
+        let is_new = |file: &&StreamFile| active(loaded).all(|stream| stream.definition.name != file.definition.name);
+        // Together: a Glue that does not answer is waited for once and not for every file.
+        let looked = stream::iter(folder.files.iter().filter(is_new)).map(|file| self.lacks(file));
+        looked.buffered(LOOKS_AT_ONCE).filter_map(std::future::ready).collect().await
+    }
+
+    /// What the stream of a file lacks, as far as that is certain: what cannot be asked about now may be there.
+    async fn lacks(&self, file: &StreamFile) -> Option<FileFault> {
+        let lack = self.check(&file.definition, None).await.err()?;
+        let (path, member) = (&file.path, &file.definition.destination.member);
+        if !lack.is_certain {
+            tracing::warn!(file = %path.display(), reason = %lack.reason, "records of a new stream wait for what it needs");
+            return None;
+        }
+        let field = Some(format!("{member}.{}", lack.member));
+        Some(FileFault { file: path.clone(), field, rule: lack.reason })
+    }
+
     /// Applies the folder that was read for the start.
     pub(super) async fn apply_files_at_start(&self, folder: Folder) -> Result<(), Error> {
         self.report_missing_files(&folder);
@@ -74,7 +98,8 @@ impl Service {
             tracing::error!(%fault, "a stream file was not applied");
         }
         self.report_missing_files(&folder);
-        let streams: Vec<_> = self.active_streams().iter().map(|running| running.described()).collect();
+        let active_streams = self.active_streams();
+        let streams: Vec<_> = active_streams.iter().map(|running| running.described()).collect();
         let applied = || streams.iter().map(|stream| (stream.definition.name.as_str(), stream.applied.as_ref()));
         let former: Vec<_> = folder.files.iter().map(|file| folder.former_name(file, applied())).collect();
         for (file, former) in std::mem::take(&mut folder.files).into_iter().zip(former) {
@@ -82,6 +107,11 @@ impl Service {
             if let Some(former) = former {
                 let rule = renamed(former, &file);
                 tracing::error!(file = %path.display(), "a stream file was not applied: DeliveryStreamName {rule}");
+                continue;
+            }
+            let is_new = active_streams.iter().all(|running| running.name != file.definition.name);
+            if is_new && let Some(fault) = self.lacks(&file).await {
+                tracing::error!(%fault, "a stream file was not applied");
             } else if let Err(error) = self.apply_file(file).await {
                 tracing::error!(file = %path.display(), %error, "a stream file was not applied");
             }
@@ -137,3 +167,6 @@ impl Service {
         }
     }
 }
+
+/// Stream files whose modules are compiled and whose tables are asked for at the same time.
+const LOOKS_AT_ONCE: usize = 16;

@@ -11,27 +11,24 @@
 //! | a connection that breaks or is refused | the server did not respond |
 //! | anything else | the invocation failed |
 //!
-//! Requests are signed where there are credentials, and go without a signature where there are none: an endpoint of one's own
-//! may not ask for any. Source: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>.
+//! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>.
 
 mod name;
-mod signer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hydrant_transforms::lambda::{Function, InvokeError, InvokeErrorKind, MOST_PAYLOAD_BYTES};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Method, Request, Response, StatusCode, Url};
+use reqwest::{Method, Request, Response, StatusCode, Url};
 use serde_json::Value;
 
 use self::name::Name;
-use self::signer::Signer;
 use super::Error;
+use super::endpoint::{Endpoint, NoAnswer, Refusal, Spoken, brief, read, refusal};
 use crate::clock::Clock;
 use crate::settings::Settings;
 
@@ -42,9 +39,8 @@ pub(super) struct Functions {
 }
 
 struct Shared {
-    http: reqwest::Client,
-    endpoint: Url,
-    signer: Signer,
+    endpoint: Endpoint,
+    region: String,
     clock: Clock,
 }
 
@@ -54,14 +50,8 @@ impl Functions {
     /// # Errors
     /// The endpoint is no URL, or the bundle of authorities cannot be used.
     pub(super) fn open(endpoint: &str, settings: &Settings, sdk: &SdkConfig, clock: Clock) -> Result<Self, Error> {
-        let endpoint =
-            Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let Some(endpoint) = endpoint else {
-            return Err(Error::Start("the endpoint of Lambda must be a URL such as http://127.0.0.1:3001".to_owned()));
-        };
-        let http = client(&endpoint, settings)?;
-        let signer = Signer::new(settings.region.clone(), sdk.credentials_provider(), clock.clone());
-        Ok(Self { shared: Arc::new(Shared { http, endpoint, signer, clock }) })
+        let endpoint = Endpoint::open(&LAMBDA, endpoint, settings, sdk, clock.clone())?;
+        Ok(Self { shared: Arc::new(Shared { endpoint, region: settings.region.clone(), clock }) })
     }
 
     /// The function that `arn` names: an ARN with or without version or alias, or the name alone.
@@ -70,7 +60,7 @@ impl Functions {
     /// The rule that `arn` breaks.
     pub(super) fn function(&self, arn: &str) -> Result<Remote, String> {
         let name = arn.parse::<Name>()?;
-        let mut url = self.shared.endpoint.clone();
+        let mut url = self.shared.endpoint.url().clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend([API_VERSION, "functions", &name.function, "invocations"]);
         }
@@ -94,13 +84,12 @@ impl Function for Remote {
         request.headers_mut().insert("x-amz-invocation-type", HeaderValue::from_static("RequestResponse"));
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(event.into());
-        self.shared.signer.sign(&mut request).await?;
-        let response = self.shared.http.execute(request).await.map_err(no_answer)?;
+        let response = self.shared.endpoint.send(request, &self.shared.region).await.map_err(no_answer)?;
         match response.status() {
             StatusCode::OK => returned(response).await,
             status => {
                 if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-                    self.shared.signer.forget().await;
+                    self.shared.endpoint.forget_credentials().await;
                 }
                 Err(refused(response).await)
             }
@@ -118,7 +107,7 @@ impl Function for Remote {
 /// Reads the answer of a function that was called: its result, or its error.
 async fn returned(response: Response) -> Result<Bytes, InvokeError> {
     let failed = response.headers().contains_key("x-amz-function-error");
-    let payload = read(response).await?;
+    let payload = read(response, MOST_PAYLOAD_BYTES).await.map_err(no_answer)?;
     if !failed {
         return Ok(payload);
     }
@@ -147,91 +136,32 @@ async fn refused(response: Response) -> InvokeError {
         501..=599 => InvokeErrorKind::Unavailable,
         _ => InvokeErrorKind::Other,
     };
-    // `ResourceNotFoundException:http://internal.amazon.com/…`
-    let class = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let class = class.split(':').next().unwrap_or_default().to_owned();
-    // The status says enough where the reason cannot be read.
-    let body = read(response).await.unwrap_or_default();
-    let document: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let said = ["Message", "message"].into_iter().find_map(|member| document.get(member).and_then(Value::as_str));
-    let said = said.map_or_else(|| String::from_utf8_lossy(&body), Into::into);
-    let parts = [format!("status {}", status.as_u16()), class, said.trim().to_owned()];
+    let Refusal { class, message } = refusal(response, MOST_PAYLOAD_BYTES).await;
+    let parts = [format!("status {}", status.as_u16()), class, message];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     InvokeError { kind, message: brief(&parts.join(": ")) }
 }
 
-/// Reads the body, and no more of it than an answer may have.
-async fn read(mut response: Response) -> Result<Bytes, InvokeError> {
-    let announced = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
-    if announced > MOST_PAYLOAD_BYTES {
-        return Err(too_large());
-    }
-    let mut body = BytesMut::with_capacity(announced);
-    while let Some(piece) = response.chunk().await.map_err(no_answer)? {
-        if body.len() + piece.len() > MOST_PAYLOAD_BYTES {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body.freeze())
-}
-
-/// As AWS has it: the function was called, and cannot return so much.
-fn too_large() -> InvokeError {
-    InvokeError { kind: InvokeErrorKind::Function, message: "Its response is over 6 MB.".to_owned() }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "goes straight into map_err")]
-fn no_answer(error: reqwest::Error) -> InvokeError {
-    let kind = if error.is_timeout() { InvokeErrorKind::RequestTimedOut } else { InvokeErrorKind::NoResponse };
-    InvokeError { kind, message: brief(&causes(&error)) }
-}
-
-/// An error with all that led to it.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let each = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-    each.collect::<Vec<_>>().join(": ")
-}
-
-/// As much of a message as goes into the entry of every record of a batch.
-fn brief(message: &str) -> String {
-    let mut chars = message.chars();
-    let kept: String = chars.by_ref().take(MOST_MESSAGE_CHARS).collect();
-    if chars.next().is_some() { kept + "…" } else { kept }
-}
-
-fn client(endpoint: &Url, settings: &Settings) -> Result<reqwest::Client, Error> {
-    // Redirects would lead signed events to places that nobody configured; a proxy would come from the environment.
-    let builder = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(ANSWER_TIMEOUT);
-    let builder = match &settings.ca_bundle {
-        // The system's authorities, of which an image from scratch has none, are looked for only where they are needed.
-        _ if endpoint.scheme() == "http" => builder.tls_certs_only([]),
-        None => builder,
-        Some(path) => {
-            let unusable =
-                |fault: String| Error::Start(format!("the bundle of authorities {}: {fault}", path.display()));
-            let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-            let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(causes(&error)))?;
-            if authorities.is_empty() {
-                return Err(unusable("holds no certificate".to_owned()));
-            }
-            builder.tls_certs_only(authorities)
-        }
+/// What a call fails with that has no answer.
+fn no_answer(reason: NoAnswer) -> InvokeError {
+    let (kind, message) = match reason {
+        NoAnswer::Credentials(message) => (InvokeErrorKind::RoleDenied, message),
+        NoAnswer::Unsigned(message) => (InvokeErrorKind::Other, message),
+        NoAnswer::TimedOut(message) => (InvokeErrorKind::RequestTimedOut, message),
+        NoAnswer::Broken(message) => (InvokeErrorKind::NoResponse, message),
+        // As AWS has it: the function was called, and cannot return so much.
+        NoAnswer::TooLarge => (InvokeErrorKind::Function, "Its response is over 6 MB.".to_owned()),
     };
-    builder.build().map_err(|error| Error::Start(format!("the client of Lambda cannot be set up: {}", causes(&error))))
+    InvokeError { kind, message }
 }
 
+const LAMBDA: Spoken =
+    Spoken { title: "Lambda", signed_as: "lambda", example: "http://127.0.0.1:3001", answer_timeout: ANSWER_TIMEOUT };
 const API_VERSION: &str = "2015-03-31";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Firehose lets a function run for five minutes; the rest is for the way, and for its start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60 + 15);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-const MOST_MESSAGE_CHARS: usize = 500;
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,6 @@
 //! the file as it is when the pass begins; what was processed before stays as it is.
 
 use std::collections::HashMap;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
@@ -15,6 +13,7 @@ use hydrant_transforms::wasm::{Engine, Limits, Module, Pool, Start, WasmTransfor
 use parking_lot::Mutex;
 
 use super::Error;
+use super::stamp::Stamp;
 use crate::settings::Settings;
 
 /// The modules of a process.
@@ -29,21 +28,6 @@ pub(super) struct Modules {
 struct Loaded {
     file: Stamp,
     pool: Pool,
-}
-
-/// What tells a file from the one that replaced it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    bytes: u64,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        let changed = (metadata.mtime(), metadata.mtime_nsec());
-        Self { inode: metadata.ino(), bytes: metadata.len(), changed }
-    }
 }
 
 impl Modules {

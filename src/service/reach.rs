@@ -6,7 +6,9 @@ use hydrant_model::{Cursor, Rules};
 
 use super::Error;
 use super::destinations::Objects;
+use super::tables::Tables;
 use crate::catalog::{FileFault, Plan, Rulebook, StreamFile};
+use crate::clock::Clock;
 use crate::delivery::Destinations;
 use crate::settings::{S3Choice, Settings};
 
@@ -17,7 +19,8 @@ pub fn rulebook(settings: &Settings) -> Rulebook {
     Rulebook { sinks: hydrant_sinks::SPECS, rules, takes_key }
 }
 
-/// Asks the destination of every file whether it can be reached, without writing to it; each that cannot is a fault.
+/// Asks the destination of every file whether it can be reached, without writing to it, and looks up its table; each that cannot
+/// be had is a fault.
 pub async fn reach(settings: &Settings, files: &[StreamFile]) -> Vec<FileFault> {
     let mut faults = Vec::new();
     let rulebook = rulebook(settings);
@@ -28,15 +31,26 @@ pub async fn reach(settings: &Settings, files: &[StreamFile]) -> Vec<FileFault> 
             return vec![fault];
         }
     };
-    for file in files {
-        let reached = match Plan::new(&file.definition, 1, &rulebook) {
-            Ok(plan) => places.reach(&plan).await,
-            Err(rule) => Err(rule),
-        };
-        if let Err(rule) = reached {
-            let field = Some(file.definition.destination.member.clone());
-            faults.push(FileFault { file: file.path.clone(), field, rule });
+    let tables = match Tables::open(settings, Clock::system()).await {
+        Ok(tables) => tables,
+        Err(error) => {
+            let fault = FileFault { file: settings.schemas.clone(), field: None, rule: error.to_string() };
+            return vec![fault];
         }
+    };
+    for file in files {
+        let member = &file.definition.destination.member;
+        let fault = |field: String, rule| FileFault { file: file.path.clone(), field: Some(field), rule };
+        let plan = match Plan::new(&file.definition, 1, &rulebook) {
+            Ok(plan) => plan,
+            Err(rule) => {
+                faults.push(fault(member.clone(), rule));
+                continue;
+            }
+        };
+        faults.extend(places.reach(&plan).await.err().map(|rule| fault(member.clone(), rule)));
+        let table = tables.check(&plan).await.err();
+        faults.extend(table.map(|error| fault(format!("{member}.{CONVERSION}"), error.to_string())));
     }
     faults
 }
@@ -89,6 +103,7 @@ impl Places {
     }
 }
 
+const CONVERSION: &str = "DataFormatConversionConfiguration";
 /// Below the data directory.
 const OBJECTS: &str = "objects";
 /// The second is what an answer to HEAD, which has no body, becomes.

@@ -153,10 +153,11 @@ impl Service {
         self.inner.failed.cancel();
     }
 
-    /// What `definition` means, with its function connected.
+    /// What `definition` means, with its function and its table connected.
     pub(super) fn plan(&self, definition: &Definition, version: u64) -> Result<Plan, String> {
         let mut plan = Plan::new(definition, version, &self.inner.rulebook)?;
         self.inner.lambdas.connect(&mut plan, &definition.name);
+        self.inner.tables.connect(&mut plan);
         Ok(plan)
     }
 

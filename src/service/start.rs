@@ -21,6 +21,7 @@ use super::functions::Functions;
 use super::lambda::Lambdas;
 use super::metered::MeteredDisk;
 use super::modules::Modules;
+use super::tables::Tables;
 use super::{Claim, Error, Inner, Service};
 use crate::api;
 use crate::catalog::{Folder, Loaded, Place, SetAside, Store};
@@ -114,6 +115,7 @@ impl Service {
         };
         let modules = Modules::open(&settings)?;
         let lambdas = Arc::new(Lambdas { modules, endpoint, place: place.clone() });
+        let tables = Tables::open(&settings, clock.clone()).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 place,
@@ -125,6 +127,7 @@ impl Service {
                 shop,
                 destinations,
                 lambdas,
+                tables,
                 telemetry,
                 streams: parking_lot::RwLock::default(),
                 draining: parking_lot::Mutex::default(),
@@ -161,10 +164,17 @@ impl Service {
         let dir = self.inner.settings.streams.clone();
         let read = tokio::task::spawn_blocking(move || {
             let loaded = store.load()?;
-            let folder = dir.map_or_else(|| Ok(Folder::default()), |dir| read_for_start(&dir, &loaded, &rulebook))?;
-            Ok((loaded, folder))
+            let (folder, faults) = dir.map(|dir| read_for_start(&dir, &loaded, &rulebook)).unwrap_or_default();
+            Ok::<_, Error>((loaded, folder, faults))
         });
-        read.await.map_err(|error| Error::Start(format!("reading the catalog: {error}")))?
+        let read = read.await.map_err(|error| Error::Start(format!("reading the catalog: {error}")))?;
+        let (loaded, folder, mut faults) = read?;
+        faults.extend(self.faults_of_new_streams(&folder, &loaded).await);
+        if faults.is_empty() {
+            return Ok((loaded, folder));
+        }
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Err(Error::Start(format!("stream files have faults; mend or remove them:\n{}", faults.join("\n"))))
     }
 
     /// Starts every stream of the catalog, then applies the stream files.

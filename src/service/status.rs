@@ -6,7 +6,7 @@ use hydrant_model::Cursor;
 
 use super::running::{Running, destination};
 use crate::api::backend::{CursorStatus, LastError, StreamStatus};
-use crate::delivery::ledger::State;
+use crate::delivery::ledger::{Contents, State};
 use crate::telemetry::{CursorLevels, StreamLevels};
 
 /// What waits for a cursor.
@@ -102,18 +102,23 @@ impl Running {
         let found = self.handle.stream.ledger.with(|state: &State| {
             let progress = state.progress(cursor)?;
             let open_bytes: u64 = state.open_of(cursor).map(|open| open.intent.bytes).sum();
+            // Those of the others are among the offsets that are still read.
+            let of_slices = state.open_of(cursor).filter(|open| open.contents != Contents::Records);
+            let sliced: u64 = of_slices.map(|open| open.intent.records).sum();
             let oldest_ms = state.open_of(cursor).map(|open| open.intent.oldest_ms).min();
-            Some((state.read_from(cursor)?, open_bytes, progress.cut_to, progress.cut_bytes, oldest_ms))
+            Some((state.read_from(cursor)?, open_bytes, progress.cut_to, progress.cut_bytes, oldest_ms, sliced))
         });
-        let Some((read_from, open_bytes, cut_to, cut_bytes, oldest_ms)) = found else { return Waiting::default() };
+        let Some((read_from, open_bytes, cut_to, cut_bytes, oldest_ms, sliced)) = found else {
+            return Waiting::default();
+        };
         let uncut = synced.bytes.saturating_sub(cut_bytes);
         let oldest = match oldest_ms {
             Some(oldest_ms) => Some(self.age_ms(oldest_ms)),
             None if synced.offset > cut_to => Some(self.handle.stream.uncut_age(cursor).unwrap_or_default()),
             None => None,
         };
-        let mut waiting =
-            Waiting { records: synced.offset.0.saturating_sub(read_from.0), bytes: open_bytes + uncut, oldest };
+        let records = synced.offset.0.saturating_sub(read_from.0) + sliced;
+        let mut waiting = Waiting { records, bytes: open_bytes + uncut, oldest };
         if cursor == Cursor::Main {
             let stream = &self.handle.stream;
             let (records, bytes, oldest) = stream.spool.waiting(stream.shop.clock.now());
@@ -127,7 +132,7 @@ impl Running {
     fn waiting_failures(&self, state: &State) -> Waiting {
         let open = state.open_of(Cursor::Errors).map(|open| &open.intent);
         let open = open.map(|intent| (intent.records, intent.bytes, intent.oldest_ms));
-        let found = state.failures.iter().map(|failures| (failures.records, failures.bytes, failures.oldest_ms));
+        let found = state.failures.totals().map(|(_, total)| (total.records, total.bytes, total.oldest_ms));
         open.chain(found).fold(Waiting::default(), |waiting, (records, bytes, oldest_ms)| Waiting {
             records: waiting.records + records,
             bytes: waiting.bytes + bytes,

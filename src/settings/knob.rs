@@ -48,7 +48,7 @@ impl fmt::Display for Knob {
 }
 
 /// Every knob, in the order of the help.
-pub static KNOBS: [&Knob; 21] = [
+pub static KNOBS: [&Knob; 22] = [
     &LISTEN,
     &INSECURE,
     &MAX_RECORD_BYTES,
@@ -61,6 +61,7 @@ pub static KNOBS: [&Knob; 21] = [
     &MODULES,
     &LAMBDA_ENDPOINT,
     &SCHEMAS,
+    &GLUE_ENDPOINT,
     &REGION,
     &ACCOUNT,
     &STRICT,
@@ -159,7 +160,15 @@ pub(super) static SCHEMAS: Knob = Knob {
     value: Some("DIR"),
     default: Default::Follows("<data>/schemas"),
     group: STREAM,
-    help: "Folder of the table definitions that stand in for Glue. Not used yet: streams that convert formats are refused",
+    help: "Folder of the table definitions that stand in for Glue, for streams that convert to Parquet or ORC: table clicks of \
+           database sales is sales.clicks.json (Glue's JSON) or .sql (CREATE TABLE), or the same in a folder sales/",
+};
+pub(super) static GLUE_ENDPOINT: Knob = Knob {
+    key: "glue_endpoint",
+    value: Some("URL"),
+    default: Default::Nothing,
+    group: STREAM,
+    help: "Where tables are asked for that no file of --schemas stands in for, by Glue's GetTable",
 };
 pub(super) static REGION: Knob = Knob {
     key: "region",

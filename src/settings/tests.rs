@@ -40,6 +40,7 @@ fn the_defaults_are_what_the_interface_promises() {
             modules: "hydrant-data/modules".into(),
             lambda_endpoint: None,
             schemas: "hydrant-data/schemas".into(),
+            glue_endpoint: None,
             region: "us-east-1".into(),
             account: "000000000000".into(),
             strict: false,

@@ -12,7 +12,7 @@ fn a_scrape_shows_what_was_counted_under_the_promised_names() {
     telemetry.for_stream("s").accepted(3, 1200);
     telemetry.delivery("s", "s3").to_error_output("processing-failed", 2);
     let delivery = telemetry.delivery("s", "S3");
-    delivery.delivered(3, 900);
+    delivery.delivered(3, 900, 1);
     delivery.failed("S3.AccessDenied");
     delivery.possible_duplicate();
     telemetry.log_synced(Duration::from_mins(1));
@@ -85,12 +85,13 @@ fn nothing_of_a_stream_stays_when_it_goes_and_late_failures_do_not_bring_it_back
     let count = || {
         stream.accepted(1, 1);
         delivery.to_error_output("t", 1);
-        delivery.delivered(1, 1);
+        delivery.delivered(1, 1, 1);
         delivery.failed("code");
         delivery.possible_duplicate();
+        delivery.possible_loss();
     };
     count();
-    assert_eq!(telemetry.render().matches("stream=\"gone\"").count(), 8);
+    assert_eq!(telemetry.render().matches("stream=\"gone\"").count(), 9);
     telemetry.forget_stream("gone");
     count();
     let text = telemetry.render();

@@ -4,7 +4,7 @@
 # need its result fail. Only the Python environment is needed by all of them, so only its failure ends the run.
 #
 # $PEERS/bin        minio, versitygw, docker-compose
-# $PEERS/venv       pytest, boto3 and readers;  $PEERS/awscli: AWS CLI v1
+# $PEERS/venv       pytest, boto3, moto and readers;  $PEERS/awscli: AWS CLI v1
 # $PEERS/snappy     snappy-java, the reader that CompressionFormat Snappy is named after
 # $PEERS/modules    the example modules of transforms/guest
 # $PEERS/orc        ORC's own reader, in Java

@@ -6,6 +6,7 @@
 //! | [`changes`] | streams that are created, changed, paused, deleted while records wait |
 //! | [`catalog`] | names, stream files, damaged folders, `--strict`, `check` |
 //! | [`processing`] | processors, modules, partitions, the error output, the backup |
+//! | [`conversion`] | format conversion: what is accepted, and where tables are found |
 //! | [`hostile`] | transform modules that do what they must not |
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |
@@ -25,6 +26,9 @@
 #[path = "../../transforms/src/wasm/tests/guests.rs"]
 mod guests;
 mod harness;
+#[expect(dead_code, reason = "the commands' tests use the rest")]
+#[path = "../../src/cli/tests/server.rs"]
+mod scripted;
 #[expect(dead_code, reason = "the sinks' tests use the rest")]
 #[path = "../../sinks/tests/conformance/server.rs"]
 mod server;
@@ -33,6 +37,7 @@ mod unpack;
 
 mod catalog;
 mod changes;
+mod conversion;
 mod crash;
 mod disk;
 mod hardship;

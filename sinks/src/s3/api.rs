@@ -42,7 +42,11 @@ pub static SPEC: SinkSpec = SinkSpec {
 
 /// The stored form of a create member.
 fn normalize(given: &Value) -> Value {
-    let mut stored = bucket(given);
+    let conversion = member(given, CONVERSION).cloned();
+    let mut conversion = conversion.unwrap_or_else(|| json!({"Enabled": false}));
+    default(&mut conversion, "Enabled", json!(true));
+    let (megabytes, seconds) = if is_enabled(&conversion) { CONVERTED_HINTS } else { HINTS };
+    let mut stored = bucket(given, megabytes, seconds);
     for name in ["FileExtension", "CustomTimeZone", "ProcessingConfiguration"] {
         if let Some(value) = member(given, name) {
             stored.insert(name.to_owned(), value.clone());
@@ -51,10 +55,7 @@ fn normalize(given: &Value) -> Value {
     if let Some(processing) = stored.get_mut("ProcessingConfiguration") {
         default(processing, "Enabled", json!(false));
     }
-    let conversion = member(given, "DataFormatConversionConfiguration").cloned();
-    let mut conversion = conversion.unwrap_or_else(|| json!({"Enabled": false}));
-    default(&mut conversion, "Enabled", json!(true));
-    stored.insert("DataFormatConversionConfiguration".to_owned(), conversion);
+    stored.insert(CONVERSION.to_owned(), conversion);
     if let Some(partitioning) = member(given, "DynamicPartitioningConfiguration") {
         let mut partitioning = Value::Object(pick(partitioning, &["Enabled", "RetryOptions"]));
         default(&mut partitioning, "Enabled", json!(false));
@@ -65,19 +66,25 @@ fn normalize(given: &Value) -> Value {
     }
     stored
         .insert("S3BackupMode".to_owned(), member(given, "S3BackupMode").cloned().unwrap_or_else(|| json!("Disabled")));
-    if let Some(backup) = member(given, "S3BackupConfiguration") {
-        stored.insert("S3BackupConfiguration".to_owned(), Value::Object(bucket(backup)));
+    if let Some(backup) = member(given, BACKUP) {
+        // Source records are never converted.
+        let (megabytes, seconds) = HINTS;
+        stored.insert(BACKUP.to_owned(), Value::Object(bucket(backup, megabytes, seconds)));
     }
     without_nulls(Value::Object(stored))
 }
 
-/// The members that every bucket has, in their stored form.
+/// The members that every bucket has, in their stored form. Where there are no hints, these are filled in.
 ///
 /// Hints that name only one of the two are left as they are: filling in the other would hide the fault from [`check`].
-fn bucket(given: &Value) -> Map<String, Value> {
+fn bucket(given: &Value, megabytes: u64, seconds: u64) -> Map<String, Value> {
     let mut bucket = pick(given, &constrain::LEGACY);
     let hints = pick(bucket.get("BufferingHints").unwrap_or(&Value::Null), &["SizeInMBs", "IntervalInSeconds"]);
-    let hints = if hints.is_empty() { json!({"SizeInMBs": 5, "IntervalInSeconds": 300}) } else { Value::Object(hints) };
+    let hints = if hints.is_empty() {
+        json!({"SizeInMBs": megabytes, "IntervalInSeconds": seconds})
+    } else {
+        Value::Object(hints)
+    };
     bucket.insert("BufferingHints".to_owned(), hints);
     bucket.entry("CompressionFormat").or_insert_with(|| json!(Compression::Uncompressed.name()));
     let encryption = bucket.get("EncryptionConfiguration").unwrap_or(&Value::Null);
@@ -94,7 +101,7 @@ fn bucket(given: &Value) -> Map<String, Value> {
 
 /// The first cross-field fault of a stored configuration.
 fn check(stored: &Value, rules: Rules) -> Result<(), Misfit> {
-    supported(stored)?;
+    backup_has_a_bucket(stored)?;
     check_bucket(stored, "")?;
     if rules == Rules::Strict {
         partitions_are_large(stored)?;
@@ -108,17 +115,11 @@ fn check(stored: &Value, rules: Rules) -> Result<(), Misfit> {
     read(stored).map(drop)
 }
 
-/// Refuses what this version cannot do yet: an option that is taken and then ignored would lose or garble data.
-fn supported(stored: &Value) -> Result<(), Misfit> {
-    let unsupported =
-        |name: &str, what: &str| Err(Misfit::of(name, format!("{what} is not supported by this version of hydrant")));
+/// A backup that is switched on must have somewhere to go.
+fn backup_has_a_bucket(stored: &Value) -> Result<(), Misfit> {
     if text(stored, "S3BackupMode") == Some("Enabled") && member(stored, BACKUP).is_none() {
         let message = "S3 backup destination configuration is required when enabling S3 backup.";
         return Err(Misfit::of(BACKUP, message));
-    }
-    let name = "DataFormatConversionConfiguration";
-    if member(stored, name).is_some_and(is_enabled) {
-        return unsupported(name, &format!("{name} with Enabled true"));
     }
     Ok(())
 }
@@ -162,13 +163,21 @@ fn check_bucket(bucket: &Value, place: &str) -> Result<(), Misfit> {
 
 /// `stored` with `update` laid over it, by AWS's rules: what the update leaves out keeps its value, format conversion and the
 /// backup bucket are merged member by member, every other structure is replaced.
+///
+/// Hints are never changed by what else an update says, format conversion neither: those in force are known, and who chose them
+/// is not.
 fn merge(stored: &Value, update: &Value) -> Value {
     let mut merged = stored.as_object().cloned().unwrap_or_default();
     for (name, value) in update.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         match name.as_str() {
-            "S3BackupUpdate" => overlay(&mut merged, "S3BackupConfiguration", value),
-            "DataFormatConversionConfiguration" => overlay(&mut merged, name, value),
-            "S3BackupConfiguration" => {}
+            "S3BackupUpdate" => overlay(&mut merged, BACKUP, value),
+            CONVERSION => {
+                let under = merged.entry(name).or_insert_with(|| json!({}));
+                if let Value::Object(under) = under {
+                    conversion::merge(under, value);
+                }
+            }
+            BACKUP => {}
             _ => {
                 merged.insert(name.clone(), value.clone());
             }
@@ -188,7 +197,7 @@ fn overlay(merged: &mut Map<String, Value>, name: &str, update: &Value) {
 /// Both descriptions that the service gives of an S3 destination: the extended one and the reduced one.
 fn describe(stored: &Value) -> Map<String, Value> {
     let mut extended = stored.as_object().cloned().unwrap_or_default();
-    if let Some(backup) = extended.shift_remove("S3BackupConfiguration") {
+    if let Some(backup) = extended.shift_remove(BACKUP) {
         extended.insert("S3BackupDescription".to_owned(), backup);
     }
     let reduced = pick(stored, &constrain::LEGACY);
@@ -208,7 +217,7 @@ fn shape(stored: &Value) -> Value {
         "extension": text(stored, "FileExtension").unwrap_or_default(),
         "time_zone": time_zone_name(stored),
         "processing": while_enabled("ProcessingConfiguration"),
-        "conversion": while_enabled("DataFormatConversionConfiguration"),
+        "conversion": while_enabled(CONVERSION),
         "partitioning": while_enabled("DynamicPartitioningConfiguration").is_some(),
     })
 }
@@ -333,7 +342,12 @@ fn without_nulls(value: Value) -> Value {
 
 const LEAST_PARTITION_MBS: u64 = 64;
 const MEBIBYTE: u64 = 1024 * 1024;
+/// `SizeInMBs` and `IntervalInSeconds` where they are not given.
+const HINTS: (u64, u64) = (5, 300);
+/// The same where formats are converted.
+const CONVERTED_HINTS: (u64, u64) = (128, 300);
 const BACKUP: &str = "S3BackupConfiguration";
+const CONVERSION: &str = "DataFormatConversionConfiguration";
 const VALID_ERROR_PREFIX: &str = "!{firehose:error-output-type}/";
 
 #[cfg(test)]

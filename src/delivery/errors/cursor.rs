@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hydrant_model::{Cursor, IntentId, Offset, OffsetRange, Seed};
+use hydrant_model::{Cursor, IntentId, OffsetRange, Seed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::delivery::address::address_errors;
 use crate::delivery::cut::Batch;
 use crate::delivery::lane::TROUBLE_RETRY;
-use crate::delivery::ledger::{Closed, Contents, Entry, Failures, OpenIntent};
+use crate::delivery::ledger::{Closed, Contents, Entry, OpenIntent, Total};
 use crate::delivery::send::Send;
 use crate::delivery::stream::{Aged, Stream, Wish};
 use crate::failpoint::{self, Phase};
@@ -57,17 +57,12 @@ struct Waiting {
     rest_until: Option<Instant>,
 }
 
-/// What waits of one output type.
-struct Group {
-    bytes: u64,
-    source: Offset,
-    at_ms: u64,
-}
-
 impl Waiting {
     /// The output type that is due, or how long until one is.
     fn due(&mut self, stream: &Stream) -> Result<String, Duration> {
-        let groups = stream.ledger.with(|state| groups(&state.failures));
+        let groups: BTreeMap<String, Total> = stream
+            .ledger
+            .with(|state| state.failures.totals().map(|(output, total)| (output.to_owned(), total)).collect());
         self.since.retain(|output, _| groups.contains_key(output));
         let hints = stream.current().objects.hints;
         let (now, flush_to) = (stream.shop.clock.now(), stream.flush_to.get());
@@ -87,21 +82,6 @@ impl Waiting {
         }
         Err(least)
     }
-}
-
-fn groups(failures: &[Failures]) -> BTreeMap<String, Group> {
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for failures in failures {
-        let group = groups.entry(failures.output.clone()).or_insert(Group {
-            bytes: 0,
-            source: failures.source,
-            at_ms: failures.at_ms,
-        });
-        group.bytes += failures.bytes;
-        group.source = group.source.min(failures.source);
-        group.at_ms = group.at_ms.min(failures.at_ms);
-    }
-    groups
 }
 
 impl Stream {
@@ -138,7 +118,7 @@ impl Stream {
     async fn promise_failures(&self, waiting: &mut Waiting, output: &str) -> Result<Option<OpenIntent>, Closed> {
         let current = self.current();
         let most = current.objects.hints.size_bytes;
-        let taken = self.ledger.with(|state| take(&state.failures, output, most));
+        let taken = self.ledger.with(|state| state.failures.oldest(output, most));
         let Some(oldest_ms) = taken.iter().map(|failures| failures.oldest_ms).min() else { return Ok(None) };
         let range = OffsetRange {
             from: taken.iter().map(|failures| failures.part.from).min().unwrap_or_default(),
@@ -172,6 +152,7 @@ impl Stream {
             failed: false,
             intent,
             shape: current.version,
+            schema: None,
             ends_at: None,
             notes: self.announcement(Cursor::Errors),
         };
@@ -188,18 +169,6 @@ impl Stream {
             && self.is_drained(Cursor::Backup)
             && self.ledger.with(|state| state.failures.is_empty() && state.open.is_empty())
     }
-}
-
-/// The oldest failures of `output` that make up `most` bytes.
-fn take(failures: &[Failures], output: &str, most: u64) -> Vec<Failures> {
-    let mut bytes = 0;
-    let of_output = failures.iter().filter(|failures| failures.output == output);
-    let taken = of_output.take_while(|failures| {
-        let before = bytes;
-        bytes += failures.bytes;
-        before < most
-    });
-    taken.cloned().collect()
 }
 
 /// How old what waits is, is looked at again after this long at the latest: hints may have changed.

@@ -9,17 +9,24 @@
 //! | `failed` | records that no stage takes are synced in the errors log, under these sets: from now on they count |
 //! | `processed` | what processors made of a stretch of records is synced in the spool, and what they did not take in the errors log |
 //! | `trimmed` | nothing of the spool below an offset is needed |
+//! | `schema` | what rows look like from now on: intents and slices name a table by its hash |
 //! | `skipped` | nothing below an offset is left to be put into an intent: a gap, or records that were set aside |
 //! | `version` | a configuration version is in force from an offset on |
 //! | `paused` | delivery is held, or released |
 //! | `synced` | records below an offset are known to have been synced: whatever is missing below it is damage |
+//!
+//! `failed` and `processed` are written twice, the second time before the first entry that rests on them, or before anything is
+//! trimmed: nothing else says where error entries and slices lie, and the records that they were made of may be gone. Where one
+//! of the two is damaged the other stands; where none is, the second says nothing new.
 
 use bytes::Bytes;
-use hydrant_model::{Cursor, Intent, IntentId, Offset, OffsetRange};
+use hydrant_model::{Cursor, Intent, IntentId, Offset, OffsetRange, SchemaId};
+use hydrant_transforms::formats::schema::TableSchema;
 use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::spooled::{Processed, SliceAt};
+use super::state::Delivered;
 use crate::delivery::errors::Part;
 
 /// One entry.
@@ -27,7 +34,7 @@ use crate::delivery::errors::Part;
 #[serde(tag = "entry", rename_all = "lowercase")]
 pub enum Entry {
     /// See the module's table.
-    Snapshot(State),
+    Snapshot(Box<State>),
     /// See the module's table.
     Intent(OpenIntent),
     /// See the module's table.
@@ -51,6 +58,9 @@ pub enum Entry {
         range: OffsetRange,
         /// Bytes of the object, packed.
         bytes: u64,
+        /// What of the intent is not in the object.
+        #[serde(default, skip_serializing_if = "Lacking::is_nothing")]
+        lacking: Lacking,
         /// When, milliseconds since the Unix epoch.
         at_ms: u64,
     },
@@ -89,6 +99,11 @@ pub enum Entry {
         spool_below: Offset,
     },
     /// See the module's table.
+    Schema {
+        /// The columns.
+        schema: TableSchema,
+    },
+    /// See the module's table.
     Version(VersionStart),
     /// See the module's table.
     Paused {
@@ -100,6 +115,22 @@ pub enum Entry {
         /// Everything below is synced.
         through: Offset,
     },
+}
+
+impl Entry {
+    /// Whether it is written twice.
+    pub(super) fn is_repeated(&self) -> bool {
+        matches!(self, Self::Failed { intent: Some(_), .. } | Self::Processed { .. })
+    }
+
+    /// Whether it may rest on one that is.
+    pub(super) fn rests_on_repeated(&self) -> bool {
+        match self {
+            Self::Intent(open) => !open.contents.is_records(),
+            Self::Commit { .. } | Self::Trimmed { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// Entries of one error output that lie in the errors log and wait for an intent.
@@ -147,16 +178,36 @@ pub enum Contents {
 }
 
 impl Contents {
-    /// The parts of the errors log in it.
-    pub fn parts(&self) -> &[Part] {
-        match self {
-            Self::Records | Self::Slices { .. } => &[],
-            Self::Errors { parts, .. } => parts,
-        }
-    }
-
     fn is_records(&self) -> bool {
         *self == Self::Records
+    }
+}
+
+/// What an object lacks of its intent: no stage took it, or one dropped it, or it was set aside as damaged. Known of an object that
+/// was made by the process that commits it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// Records, as they arrived.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Everything: there is no object.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub object: bool,
+}
+
+impl Lacking {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What was delivered of an intent of so many records and bytes.
+    pub fn of(self, records: u64, bytes: u64) -> Delivered {
+        if self.object {
+            return Delivered::default();
+        }
+        let (records, bytes) = (records.saturating_sub(self.records), bytes.saturating_sub(self.bytes));
+        Delivered { records, bytes, objects: 1 }
     }
 }
 
@@ -176,6 +227,9 @@ pub struct OpenIntent {
     pub intent: Intent,
     /// The configuration version whose shape its object has.
     pub shape: u64,
+    /// The table that its rows are of, where records are converted and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaId>,
     /// Body bytes of the log before the end of its range, where that is known.
     pub ends_at: Option<u64>,
     /// The sink's notes, oldest first.
@@ -220,4 +274,7 @@ pub struct VersionStart {
     pub backup: bool,
     /// The first offset under it.
     pub from: Offset,
+    /// Body bytes of the log before that.
+    #[serde(default)]
+    pub bytes: u64,
 }

@@ -5,6 +5,7 @@
 //! not be written reaches the disk in the snapshot that the next segment begins with, before anything that rests on it is done.
 
 mod entry;
+mod failing;
 mod spooled;
 mod state;
 #[cfg(test)]
@@ -23,7 +24,8 @@ use crate::log::{
     Recovered, Rolling, Use, Workshop,
 };
 
-pub use entry::{Contents, Entry, Failures, Note, OpenIntent, VersionStart};
+pub use entry::{Contents, Entry, Failures, Lacking, Note, OpenIntent, VersionStart};
+pub use failing::{Failing, Total};
 pub use spooled::{Processed, SliceAt, Spooled};
 pub use state::{Delivered, Progress, State};
 
@@ -43,6 +45,8 @@ struct Inner {
     settled: u64,
     /// [`Log::losses`] that a snapshot has made up for.
     losses: u64,
+    /// Entries that are written once and will be again.
+    once: Vec<Entry>,
 }
 
 type Answer = oneshot::Receiver<Result<Appended, AppendError>>;
@@ -79,7 +83,7 @@ impl Ledger {
         let nothing = Offset(0);
         let (log, recovered) = Log::open(workshop.clone(), settings, account, nothing, Position::default())?;
         let state = replay(&log)?.ok_or(LedgerError::NoSnapshot(dir))?;
-        let inner = Inner { state, room: 0, soon: 0, settled: 0, losses: 0 };
+        let inner = Inner { state, room: 0, soon: 0, settled: 0, losses: 0, once: Vec::new() };
         Ok((Self { log, workshop: workshop.clone(), inner: Mutex::new(inner) }, recovered))
     }
 
@@ -138,7 +142,12 @@ impl Ledger {
     /// # Errors
     /// The ledger was closed.
     pub async fn settle(&self) -> Result<(), Closed> {
-        let soon = self.inner.lock().soon;
+        let soon = {
+            let mut inner = self.inner.lock();
+            // An answer that says no is counted among the log's losses.
+            drop(self.repeat(&mut inner));
+            inner.soon
+        };
         let synced = self.log.sync().await;
         // What was lost after an entry was written, by whatever other append, no later sync brings back.
         let losses = self.log.losses();
@@ -186,12 +195,36 @@ impl Ledger {
 
     fn apply(&self, entry: &Entry, durability: Durability) -> Result<Answer, AppendError> {
         let mut inner = self.inner.lock();
+        let repeated = if entry.rests_on_repeated() { self.repeat(&mut inner) } else { Ok(()) };
+        let written = self.write(&mut inner, entry, durability, true);
+        if entry.is_repeated() {
+            inner.once.push(entry.clone());
+        }
+        repeated.and(written)
+    }
+
+    /// Writes a second time what was written once.
+    fn repeat(&self, inner: &mut Inner) -> Result<(), AppendError> {
+        for entry in std::mem::take(&mut inner.once) {
+            drop(self.write(inner, &entry, Durability::Written, false)?);
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        inner: &mut Inner,
+        entry: &Entry,
+        durability: Durability,
+        is_new: bool,
+    ) -> Result<Answer, AppendError> {
         let payload = encode(entry);
         // The entry that a segment has no room for stands behind the snapshot of the next one, not in it alone: should the snapshot
         // be damaged, the entries before and behind it add up all the same.
-        let begun =
-            if inner.room < payload.body.len() { self.snapshot(&mut inner, durability).map(drop) } else { Ok(()) };
-        inner.state.apply(entry);
+        let begun = if inner.room < payload.body.len() { self.snapshot(inner, durability).map(drop) } else { Ok(()) };
+        if is_new {
+            inner.state.apply(entry);
+        }
         begun?;
         inner.room = inner.room.saturating_sub(payload.body.len());
         self.log.submit(payload, durability, Placement::Behind)
@@ -204,7 +237,7 @@ impl Ledger {
     }
 
     fn snapshot(&self, inner: &mut Inner, durability: Durability) -> Result<Answer, AppendError> {
-        let payload = encode(&Entry::Snapshot(inner.state.clone()));
+        let payload = encode(&Entry::Snapshot(Box::new(inner.state.clone())));
         // A large state is not written again after every few entries.
         inner.room = self.segment_bytes().max(4 * payload.body.len());
         self.log.submit(payload, durability, Placement::NewSegment)
@@ -231,7 +264,7 @@ fn replay(log: &Log) -> Result<Option<State>, ReadError> {
         let mut state = None;
         while let Some(view) = reader.next()? {
             match (serde_json::from_slice(view.body), &mut state) {
-                (Ok(Entry::Snapshot(snapshot)), _) => state = Some(snapshot),
+                (Ok(Entry::Snapshot(snapshot)), _) => state = Some(*snapshot),
                 (Ok(entry), Some(state)) => state.apply(&entry),
                 (Ok(_), None) => break,
                 (Err(error), _) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hydrant_model::{Offset, OffsetRange, SetId};
+use hydrant_model::{Offset, OffsetRange, SchemaId, SetId};
 use roaring::RoaringTreemap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -41,6 +41,9 @@ pub struct Processed {
     pub spool: OffsetRange,
     /// The configuration version of the stretch.
     pub version: u64,
+    /// The table that its records are rows of, where it is not inferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaId>,
 }
 
 /// What the entries of a ledger say of the spool.
@@ -54,6 +57,9 @@ pub struct Spooled {
     /// Until which offset slices of a version may lie; written as a list.
     #[serde(with = "pairs")]
     pub versions: BTreeMap<u64, Offset>,
+    /// Until which offset slices of a table's rows may lie.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<SchemaId, Offset>,
     /// Everything below is gone.
     pub below: Offset,
 }
@@ -86,6 +92,10 @@ impl Spooled {
         range.to = range.to.max(processed.spool.to);
         let until = self.versions.entry(processed.version).or_default();
         *until = (*until).max(processed.spool.to);
+        if let Some(schema) = processed.schema {
+            let until = self.schemas.entry(schema).or_default();
+            *until = (*until).max(processed.spool.to);
+        }
     }
 
     pub(super) fn take(&mut self, slices: &[SliceAt]) {
@@ -97,6 +107,7 @@ impl Spooled {
         self.taken.remove_range(..below.0);
         self.runs.retain(|_, range| range.to > below);
         self.versions.retain(|_, until| *until > below);
+        self.schemas.retain(|_, until| *until > below);
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the entries of a ledger add up to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use hydrant_model::{Cursor, Offset, OffsetRange};
+use hydrant_model::{Cursor, Offset, OffsetRange, SchemaId};
+use hydrant_transforms::formats::conversion::schema_id;
+use hydrant_transforms::formats::schema::TableSchema;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Contents, Entry, Failures, OpenIntent, VersionStart};
+use super::entry::{Contents, Entry, Failures, Lacking, OpenIntent, VersionStart};
+use super::failing::Failing;
 use super::spooled::Spooled;
-use crate::delivery::errors::Part;
 use crate::log::Position;
 
 /// What the entries of a ledger add up to.
@@ -20,8 +22,11 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Progress>,
     /// What waits in the errors log, in the order in which it was found.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<Failures>,
+    #[serde(default, skip_serializing_if = "Failing::is_empty")]
+    pub failures: Failing,
+    /// Intents whose own entry is damaged and whose failures are known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub failed_unopened: BTreeSet<u64>,
     /// Everything of the errors log that an entry has named lies below.
     #[serde(default)]
     pub failed_to: Offset,
@@ -31,6 +36,12 @@ pub struct State {
     /// What lies in the spool.
     #[serde(default, skip_serializing_if = "Spooled::is_unused")]
     pub spool: Spooled,
+    /// Tables that rows are of which have not left, and the newest one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<SchemaId, TableSchema>,
+    /// The table that was found last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaId>,
     /// Intents that are not done, by number; written as a list.
     #[serde(with = "open_intents")]
     pub open: BTreeMap<u64, OpenIntent>,
@@ -133,23 +144,19 @@ impl State {
             Contents::Records => None,
             Contents::Errors { source, .. } | Contents::Slices { source, .. } => Some(*source),
         });
-        let waiting = self.failures.iter().map(|failures| failures.source);
-        sent.chain(waiting).chain([self.low_water()]).min().unwrap_or_default()
+        sent.chain(self.failures.source()).chain([self.low_water()]).min().unwrap_or_default()
     }
 
     /// Nothing that waits in the errors log, or is being sent from it, lies below.
     pub fn errors_from(&self) -> Option<Offset> {
-        let sent = self.open.values().flat_map(|open| open.contents.parts()).map(|part| part.from);
-        sent.chain(self.failures.iter().map(|failures| failures.part.from)).min()
+        let sent = self.open.values().filter(|open| matches!(open.contents, Contents::Errors { .. }));
+        sent.map(|open| open.intent.range.from).chain(self.failures.from()).min()
     }
 
     /// No slice that an open intent carries lies below in the spool.
     pub fn spool_sent_from(&self) -> Option<Offset> {
-        let heads = self.open.values().flat_map(|open| match &open.contents {
-            Contents::Slices { slices, .. } => slices.as_slice(),
-            Contents::Records | Contents::Errors { .. } => &[],
-        });
-        heads.map(|slice| slice.head).min()
+        let sent = self.open.values().filter(|open| matches!(open.contents, Contents::Slices { .. }));
+        sent.map(|open| open.intent.range.from).min()
     }
 
     /// Offsets of the records' log below this have been named by some entry and must not be given again.
@@ -176,16 +183,21 @@ impl State {
                     open.notes.push(note.clone());
                 }
             }
-            Entry::Commit { cursor, intent, contents, range, .. } => {
-                self.commit(*cursor, intent.0, contents, *range);
+            Entry::Commit { cursor, intent, contents, range, lacking, .. } => {
+                self.commit(*cursor, intent.0, contents, *range, *lacking);
                 self.forget_versions();
+                self.forget_schemas();
             }
             Entry::Failed { intent, failures } => {
-                if let Some(open) = intent.and_then(|intent| self.open.get_mut(&intent.0)) {
-                    open.failed = true;
+                let is_new = intent.is_none_or(|intent| match self.open.get_mut(&intent.0) {
+                    Some(open) => !std::mem::replace(&mut open.failed, true),
+                    None => self.failed_unopened.insert(intent.0),
+                });
+                if is_new {
+                    self.fail(failures);
                 }
-                self.fail(failures);
             }
+            Entry::Processed { stretch, .. } if self.main.has_decided(stretch.range) => {}
             Entry::Processed { stretch, failures } => {
                 self.main.decide(stretch.range, stretch.ends_at);
                 self.synced_through = self.synced_through.max(stretch.range.to);
@@ -195,6 +207,12 @@ impl State {
             Entry::Trimmed { spool_below } => {
                 self.spool.trim(*spool_below);
                 self.forget_versions();
+                self.forget_schemas();
+            }
+            Entry::Schema { schema } => {
+                let id = schema_id(schema);
+                self.schemas.insert(id, schema.clone());
+                self.schema = Some(id);
             }
             Entry::Skipped { cursor, from, to, ends_at } => {
                 if let Some(progress) = self.reading(*cursor, *from) {
@@ -204,7 +222,7 @@ impl State {
             Entry::Version(start) => {
                 self.versions.push(*start);
                 if start.backup && self.backup.is_none() {
-                    self.backup = Some(Progress { cut_to: start.from, ..Progress::default() });
+                    self.backup = Some(Progress { cut_to: start.from, cut_bytes: start.bytes, ..Progress::default() });
                 }
             }
             Entry::Paused { paused } => self.paused = *paused,
@@ -228,8 +246,9 @@ impl State {
         self.open.insert(intent.id.0, open.clone());
     }
 
-    fn commit(&mut self, cursor: Cursor, id: u64, contents: &Contents, range: OffsetRange) {
+    fn commit(&mut self, cursor: Cursor, id: u64, contents: &Contents, range: OffsetRange, lacking: Lacking) {
         let open = self.open.remove(&id);
+        self.failed_unopened.remove(&id);
         if open.is_none() {
             self.take_out(contents);
         }
@@ -248,9 +267,10 @@ impl State {
             }
         };
         let (records, bytes) = known.unwrap_or((range.to.0 - range.from.0, 0));
-        delivered.records += records;
-        delivered.bytes += bytes;
-        delivered.objects += 1;
+        let more = lacking.of(records, bytes);
+        delivered.records += more.records;
+        delivered.bytes += more.bytes;
+        delivered.objects += more.objects;
     }
 
     /// The progress of a cursor that reads the records' log. Of a backup whose beginning is damaged it is known that it has begun
@@ -266,7 +286,9 @@ impl State {
     fn fail(&mut self, failures: &[Failures]) {
         let to = failures.iter().map(|failures| failures.part.to).max().unwrap_or_default();
         self.failed_to = self.failed_to.max(to);
-        self.failures.extend_from_slice(failures);
+        for failures in failures {
+            self.failures.add(failures);
+        }
     }
 
     /// This part of the errors log, or of the spool, waits for no intent any more.
@@ -276,10 +298,23 @@ impl State {
             Contents::Slices { slices, .. } => return self.spool.take(slices),
             Contents::Errors { output, parts, .. } => (output, parts),
         };
-        let taken: HashSet<&Part> = parts.iter().collect();
-        self.failures.retain(|failures| failures.output != *output || !taken.contains(&failures.part));
+        self.failures.remove(output, parts);
         let named = parts.iter().map(|part| part.to).max().unwrap_or_default();
         self.failed_to = self.failed_to.max(named);
+    }
+
+    /// The table that was found last.
+    pub fn newest_schema(&self) -> Option<&TableSchema> {
+        self.schema.and_then(|id| self.schemas.get(&id))
+    }
+
+    /// Tables whose rows have all left are history, but for the newest.
+    fn forget_schemas(&mut self) {
+        if self.schemas.len() > 1 {
+            let sent = self.open.values().filter_map(|open| open.schema);
+            let needed: HashSet<_> = sent.chain(self.spool.schemas.keys().copied()).chain(self.schema).collect();
+            self.schemas.retain(|id, _| needed.contains(id));
+        }
     }
 
     /// Versions that only delivered records were under are history.
@@ -297,6 +332,11 @@ impl State {
 }
 
 impl Progress {
+    /// Whether nothing of `range` waits for an intent.
+    fn has_decided(&self, range: OffsetRange) -> bool {
+        range.to <= self.cut_to && self.holes.iter().all(|hole| hole.to <= range.from || range.to <= hole.from)
+    }
+
     /// Nothing of `range` waits for an intent any more. What it leaves out is a hole: the entry about it is damaged.
     fn decide(&mut self, range: OffsetRange, ends_at: Option<u64>) {
         if range.from > self.cut_to {
@@ -343,14 +383,15 @@ mod tests {
                 failed: false,
                 intent,
                 shape: 1,
+                schema: None,
                 ends_at: Some(number * 7),
                 notes: vec![Note::new(b"n"), Note::new(&[255])],
             }));
         }
-        state.apply(&Entry::Version(VersionStart { version: 1, backup: true, from: Offset(0) }));
+        state.apply(&Entry::Version(VersionStart { version: 1, backup: true, from: Offset(0), bytes: 0 }));
         // Before and between the two lie holes, which are read back as well.
         assert_eq!(state.main.holes.len(), 2);
-        let snapshot = Entry::Snapshot(state);
+        let snapshot = Entry::Snapshot(Box::new(state));
         let bytes = serde_json::to_vec(&snapshot).expect("written");
         assert_eq!(serde_json::from_slice::<Entry>(&bytes).expect("read"), snapshot);
     }

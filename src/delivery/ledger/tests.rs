@@ -6,9 +6,10 @@ use hydrant_model::{Intent, ObjectKey, OffsetRange, Seed};
 
 use super::*;
 use crate::clock::Clock;
+use crate::delivery::errors::Part;
 use crate::log::faulty::FaultyDisk;
 use crate::log::{InlineCommitters, Pool, PoolSettings};
-use hydrant_model::{Cursor, IntentId, Offset};
+use hydrant_model::{Cursor, IntentId, Offset, SetId};
 
 const STREAM: StreamId = StreamId([9; 16]);
 
@@ -42,24 +43,120 @@ fn intent(id: u64, range: OffsetRange) -> OpenIntent {
         failed: false,
         intent,
         shape: id,
+        schema: None,
         ends_at: None,
         notes: Vec::new(),
     }
 }
 
 fn commit(id: u64, range: OffsetRange) -> Entry {
-    Entry::Commit { cursor: Cursor::Main, intent: IntentId(id), contents: Contents::Records, range, bytes: 1, at_ms: 2 }
+    let (cursor, intent, lacking) = (Cursor::Main, IntentId(id), Lacking::default());
+    Entry::Commit { cursor, intent, contents: Contents::Records, range, bytes: 1, lacking, at_ms: 2 }
 }
 
-/// Flips a byte of the only place on the disk that holds `text`.
+/// Flips a byte of the first place on the disk that holds `text`.
 fn flip(disk: &FaultyDisk, text: &str) {
-    let found = disk.files().into_iter().filter(|(path, _)| path.starts_with("/d/ledger")).find_map(|(path, bytes)| {
-        let at = bytes.windows(text.len()).position(|window| window == text.as_bytes())?;
-        Some((path, bytes, at))
+    flip_one(disk, text, 0);
+}
+
+/// The same of a later one of those places.
+fn flip_one(disk: &FaultyDisk, text: &str, which: usize) {
+    let files = disk.files().into_iter().filter(|(path, _)| path.starts_with("/d/ledger"));
+    let mut found = files.flat_map(|(path, bytes)| {
+        let places = bytes.windows(text.len()).enumerate().filter(|(_, window)| *window == text.as_bytes());
+        places.map(|(at, _)| (path.clone(), at)).collect::<Vec<_>>()
     });
-    let (path, mut bytes, at) = found.expect("the text");
+    let (path, at) = found.nth(which).expect("the text");
+    let mut bytes = disk.files().remove(&path).expect("the file");
     bytes[at] ^= 1;
     disk.put(Path::new(&path), &bytes);
+}
+
+fn failures(number: u8) -> Failures {
+    let part =
+        Part { set: SetId([number; 16]), from: Offset(u64::from(number) * 10), to: Offset(u64::from(number) * 10 + 4) };
+    Failures { output: "out".to_owned(), part, records: 4, bytes: 40, oldest_ms: 5, source: Offset(1), at_ms: 6 }
+}
+
+fn processed(run: u8, records: OffsetRange, spool: OffsetRange) -> Processed {
+    Processed { run: SetId([run; 16]), range: records, ends_at: Some(records.to.0), spool, version: 1, schema: None }
+}
+
+fn slices(id: u64, head: u64, records: u64) -> OpenIntent {
+    let slices = vec![SliceAt { head: Offset(head), records }];
+    let contents = Contents::Slices { slices, source: Offset(0) };
+    OpenIntent { contents, ..intent(id, range(head, head + records + 1)) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_whose_entry_is_damaged_are_known_from_its_repetition_and_count_once() {
+    for damaged in [None, Some(0), Some(1)] {
+        let disk = FaultyDisk::new(1);
+        let ledger = open(&disk);
+        ledger.record(Entry::Intent(intent(0, range(0, 5)))).await.expect("open");
+        let entry = Entry::Failed { intent: Some(IntentId(0)), failures: vec![failures(1)] };
+        ledger.record(entry).await.expect("open");
+        ledger.record_soon(&commit(0, range(0, 5)));
+        ledger.settle().await.expect("open");
+        let before = ledger.with(Clone::clone);
+        drop(ledger);
+        if let Some(which) = damaged {
+            flip_one(&disk, "\"entry\":\"failed\"", which);
+        }
+        assert_eq!(open(&disk).with(Clone::clone), before, "{damaged:?}");
+        assert_eq!(before.failures.oldest("out", 1000), [failures(1)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_intent_does_not_have_its_failures_counted_twice() {
+    let disk = FaultyDisk::new(1);
+    let ledger = open(&disk);
+    ledger.record(Entry::Intent(intent(0, range(0, 5)))).await.expect("open");
+    let entry = Entry::Failed { intent: Some(IntentId(0)), failures: vec![failures(1)] };
+    ledger.record(entry).await.expect("open");
+    ledger.record_soon(&commit(0, range(0, 5)));
+    ledger.settle().await.expect("open");
+    let before = ledger.with(Clone::clone);
+    drop(ledger);
+    flip(&disk, "key-0");
+    let state = open(&disk).with(Clone::clone);
+    assert_eq!((state.failures, state.failed_unopened), (before.failures, before.failed_unopened));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stretch_whose_entry_is_damaged_is_known_from_its_repetition_and_counts_once() {
+    for damaged in [None, Some(0), Some(1), Some(2), Some(3)] {
+        let disk = FaultyDisk::new(1);
+        let ledger = open(&disk);
+        for (run, records, spool, number) in [(1, range(0, 5), range(0, 9), 1), (2, range(5, 8), range(9, 20), 2)] {
+            let failures = vec![failures(number)];
+            ledger.record_soon(&Entry::Processed { stretch: processed(run, records, spool), failures });
+        }
+        // It rests on the first of them, and when it is damaged no slice waits again.
+        ledger.record(Entry::Intent(slices(0, 3, 2))).await.expect("open");
+        let before = ledger.with(Clone::clone);
+        drop(ledger);
+        if let Some(which) = damaged {
+            flip_one(&disk, "\"entry\":\"processed\"", which);
+        }
+        let state = open(&disk).with(Clone::clone);
+        assert_eq!((&state.main, &state.spool, state.failures.len()), (&before.main, &before.spool, 2), "{damaged:?}");
+        assert!(!state.spool.waits(SetId([1; 16]), Offset(3)) && state.spool.waits(SetId([2; 16]), Offset(9)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_trimmed_rests_on_entries_that_are_there_twice() {
+    let disk = FaultyDisk::new(1);
+    let ledger = open(&disk);
+    let stretch = processed(1, range(0, 5), range(0, 9));
+    ledger.record_soon(&Entry::Processed { stretch, failures: vec![failures(1)] });
+    ledger.settle().await.expect("open");
+    let before = ledger.with(Clone::clone);
+    drop(ledger);
+    flip(&disk, "\"entry\":\"processed\"");
+    assert_eq!(open(&disk).with(Clone::clone), before);
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +231,7 @@ async fn a_version_that_a_power_failure_may_bring_back_is_still_needed() {
     let ledger = open(&disk);
     for version in [1, 2] {
         let from = Offset(5 * (version - 1));
-        ledger.record(Entry::Version(VersionStart { version, backup: false, from })).await.expect("open");
+        ledger.record(Entry::Version(VersionStart { version, backup: false, from, bytes: 0 })).await.expect("open");
     }
     ledger.record(Entry::Intent(intent(1, range(0, 5)))).await.expect("open");
     ledger.record_soon(&commit(1, range(0, 5)));

@@ -12,6 +12,7 @@ use super::promises::{self, Promises};
 use super::record::{self, Id, POISON};
 use super::sink::{Shore, Weather};
 use super::stage::Refusing;
+use super::table::{Becoming, GONE};
 use crate::catalog::{Kept, Plan};
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
@@ -54,6 +55,9 @@ struct Kind {
     /// A processor takes no poison.
     staged: bool,
     kept: Kept,
+    /// A byte of the ledger is damaged, once.
+    damaged: bool,
+    becoming: Becoming,
 }
 
 /// How a process ends.
@@ -74,14 +78,16 @@ impl History {
         let kept = [Kept::Nowhere, Kept::Nowhere, Kept::Together, Kept::ByPartition];
         let kept = kept[usize::try_from(splitmix(&mut chance) % 4).expect("small")];
         let staged = kept != Kept::Nowhere || splitmix(&mut chance).is_multiple_of(3);
-        let kind = Kind { backed_up, staged, kept };
+        let damaged = splitmix(&mut chance).is_multiple_of(6);
+        let becoming = Becoming::drawn(seed ^ 0x7AB1E);
+        let kind = Kind { backed_up, staged, kept, damaged, becoming };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
             shore: Arc::new(Shore::new(seed, clock.clone(), said, kept != Kept::Nowhere)),
-            promises: Promises::new(backed_up, kept != Kept::Nowhere),
+            promises: Promises::new(backed_up, kept != Kept::Nowhere, becoming),
             ears,
-            plans: vec![plan_of(1, 0, kind, &mut chance)],
+            plans: vec![plan_of(1, 0, kind, &clock, &mut chance)],
             kind,
             budget,
             life: None,
@@ -204,7 +210,7 @@ impl History {
         let id = self.next_id + if poison { POISON } else { 0 };
         self.next_id += 1;
         ids.push(Some(id));
-        record::make(id, filler)
+        if self.kind.becoming == Becoming::Bytes { record::make(id, filler) } else { record::make_json(id, filler) }
     }
 
     /// A copy of what stands in a segment: frames inside a record.
@@ -231,7 +237,7 @@ impl History {
         let version = self.plans.len() as u64 + 1;
         let same = self.below(2) == 0;
         let shape = if same { self.promises.shape } else { self.promises.shape + 1 };
-        let next = plan_of(version, shape, self.kind, &mut self.chance);
+        let next = plan_of(version, shape, self.kind, &self.clock, &mut self.chance);
         self.say(&format!("version {version}, shape {shape}"));
         self.plans.push(Arc::clone(&next));
         self.promises.shape = shape;
@@ -302,8 +308,34 @@ impl History {
             }
             End::Kill | End::Clean => self.disk.heal(),
         }
+        if self.kind.damaged && !self.promises.damaged && self.below(2) == 0 {
+            self.damage_ledger();
+        }
         self.promises.begin_life();
         self.start()
+    }
+
+    /// Damages an entry of the ledger. From then on records may be delivered twice, and none may be lost.
+    fn damage_ledger(&mut self) {
+        let files = self.disk.files().into_iter().filter(|(path, _)| path.starts_with(Path::new(ROOT).join("ledger")));
+        let mut places = Vec::new();
+        for (path, bytes) in files {
+            let found = bytes.windows(ENTRY.len()).enumerate().filter(|(_, window)| *window == ENTRY);
+            let kinds = found.map(|(at, _)| (at, bytes.get(at + ENTRY.len()..).unwrap_or_default()));
+            // Without the start of a version nobody knows its records' shape, and a sink needs its notes.
+            let lossless =
+                kinds.filter(|(_, kind)| [&b"vers"[..], b"note", b"snap"].iter().all(|it| !kind.starts_with(it)));
+            places.extend(lossless.map(|(at, _)| (path.clone(), at)));
+        }
+        let Ok(one) = usize::try_from(self.below(places.len() as u64)) else { return };
+        let Some((path, at)) = places.get(one) else { return };
+        let mut bytes = self.disk.files().remove(path).unwrap_or_default();
+        let line: Vec<u8> = bytes.iter().skip(*at).take(400).copied().take_while(|byte| *byte != 0).collect();
+        bytes[*at] ^= 1;
+        self.disk.put(path, &bytes);
+        self.say(&format!("the ledger is damaged: {}", String::from_utf8_lossy(&line)));
+        self.promises.damaged = true;
+        self.shore.state.lock().damaged = true;
     }
 
     fn start(&mut self) -> Result<(), String> {
@@ -348,6 +380,7 @@ impl History {
             sink: Arc::clone(&self.shore) as Arc<dyn Sink>,
             memory: MemoryBudget::new(32 << 10),
             workers: Workers::Inline,
+            telemetry: Arc::default(),
         };
         let current = self.plans.last().map(Arc::clone).expect("there is a first one");
         let walking = ground.walk(current, |state: &State| {
@@ -373,9 +406,12 @@ impl History {
         }
         self.promises.check_low_water(walking, &self.shore)?;
         let heard = self.ears.take();
-        if let Some(error) =
-            heard.into_iter().find(|error| !(self.provoked && is_of_disk(error) || self.torn && error.contains(DAMAGE)))
-        {
+        if self.promises.damaged {
+            return Ok(());
+        }
+        if let Some(error) = heard.into_iter().find(|error| {
+            !(self.provoked && is_of_disk(error) || self.torn && error.contains(DAMAGE) || error.contains(GONE))
+        }) {
             return Err(format!("an error that nothing provoked: {error}"));
         }
         Ok(())
@@ -433,7 +469,7 @@ impl History {
 }
 
 /// The plan of `version`: its prefix says its shape; parsed once, since that takes longer than most histories.
-fn plan_of(version: u64, shape: u64, kind: Kind, chance: &mut u64) -> Arc<Plan> {
+fn plan_of(version: u64, shape: u64, kind: Kind, clock: &Clock, chance: &mut u64) -> Arc<Plan> {
     static SHAPES: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
     let shapes = SHAPES.get_or_init(|| (0..64).map(|shape| plan(1, &format!("{shape}/"), 1000)).collect());
     let mut plan = Plan::clone(&shapes[usize::try_from(shape).expect("small")]);
@@ -446,6 +482,7 @@ fn plan_of(version: u64, shape: u64, kind: Kind, chance: &mut u64) -> Arc<Plan> 
         plan.processing.stages = vec![Arc::new(Refusing)];
         plan.processing.kept = kind.kept;
     }
+    plan.processing.conversion = kind.becoming.conversion(version, clock);
     if kind.kept == Kept::ByPartition {
         plan.objects.prefix = partitioned(shape);
         plan.processing.wanted = Arc::new([WantedKey { source: KeySource::Query, name: "k".into() }]);
@@ -493,4 +530,6 @@ fn records() -> PathBuf {
     Path::new(ROOT).join("records")
 }
 
+/// What every entry of the ledger begins with.
+const ENTRY: &[u8] = b"{\"entry\":\"";
 const ROOT: &str = "/data/streams/5";

@@ -44,6 +44,8 @@ pub(super) struct State {
     /// Everything that happened, folded.
     pub(super) trace: u64,
     pub(super) broken: Vec<String>,
+    /// An entry of the ledger was damaged: whatever it said may be decided again.
+    pub(super) damaged: bool,
 }
 
 /// Which cursor an object is of, by its key.
@@ -195,7 +197,9 @@ impl Shore {
 impl State {
     fn store(&mut self, key: &str, object: &[u8]) {
         let book = Book::of(key);
-        let records = match if book == Book::Errors { record::parse_entries(object) } else { record::parse(object) } {
+        let parsed =
+            if book == Book::Errors { record::parse_entries(object, self.damaged) } else { record::parse(object) };
+        let records = match parsed {
             Ok(records) => records,
             Err(reason) => return self.broken.push(format!("object {key}: {reason}")),
         };
@@ -204,6 +208,7 @@ impl State {
             let found = if book == Book::Backup { &mut self.backed_up } else { &mut self.found };
             if let Some(other) = found.insert(*id, key.to_owned())
                 && other != key
+                && !self.damaged
             {
                 self.broken.push(format!("record {id} is in {other} and in {key}"));
             }
@@ -226,6 +231,9 @@ impl State {
     fn look_at(&mut self, intent: &Intent, notes: &dyn Notes, spooled: bool) {
         self.fold(intent.id.0);
         self.fold(u64::from_be_bytes(intent.seed.0[..8].try_into().expect("eight of sixteen bytes")));
+        if self.damaged {
+            return;
+        }
         let before = self.intents.entry(intent.id.0).or_insert_with(|| intent.clone()).clone();
         if before != *intent {
             self.broken.push(format!("an intent changed: {before:?} became {intent:?}"));
@@ -263,7 +271,7 @@ impl Sink for Shore {
         {
             let mut state = self.state.lock();
             state.look_at(intent, notes, self.spooled);
-            if !state.in_doubt.insert(intent.id.0) {
+            if !state.in_doubt.insert(intent.id.0) && !state.damaged {
                 state.broken.push(format!("intent {} is sent again and nobody asked", intent.id.0));
             }
         }

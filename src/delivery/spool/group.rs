@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use hydrant_model::{KeySource, Offset, OffsetRange, PartitionKeys, PrefixContext, Seed, StreamNameParts, object_key};
+use hydrant_model::{
+    Cursor, KeySource, Offset, OffsetRange, PartitionKeys, PrefixContext, SchemaId, Seed, StreamNameParts, object_key,
+};
 use hydrant_transforms::records::{Arrived, ErrorOutput, Failure, Fates, Records, WantedKey};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +25,8 @@ pub(super) struct Group {
 /// Records by partition.
 #[derive(Default)]
 pub(super) struct Groups {
+    /// The table that the records are rows of: those of two tables are never in one object.
+    schema: Option<SchemaId>,
     list: Vec<Group>,
     by_values: HashMap<Vec<u8>, usize>,
     /// Partitions whose name was checked, and what is wrong with it.
@@ -31,6 +35,11 @@ pub(super) struct Groups {
 }
 
 impl Groups {
+    /// No records yet, of rows of `schema`.
+    pub(super) fn new(schema: Option<SchemaId>) -> Self {
+        Self { schema, ..Self::default() }
+    }
+
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -86,7 +95,7 @@ impl Groups {
         let keys: Vec<String> = records.keys(at).map(|key| key.unwrap_or_default().to_owned()).collect();
         let checked = self.checked.entry(values.to_vec()).or_insert_with(|| {
             check(plan, stream, records.wanted(), &keys, arrival_ms)?;
-            Ok(partition(plan.version, values))
+            Ok(partition(plan.version, self.schema, values))
         });
         let partition = *checked.as_ref().ok()?;
         self.by_values.insert(values.to_vec(), self.list.len());
@@ -119,8 +128,10 @@ fn joined(records: &Records, at: usize, wanted: &[WantedKey], values: &mut Vec<u
     Ok(())
 }
 
-fn partition(version: u64, values: &[u8]) -> PartitionId {
-    let hash: [u8; 32] = Sha256::new().chain_update(version.to_be_bytes()).chain_update(values).finalize().into();
+fn partition(version: u64, schema: Option<SchemaId>, values: &[u8]) -> PartitionId {
+    let shape =
+        Sha256::new().chain_update(version.to_be_bytes()).chain_update(schema.map_or([0; 16], |schema| schema.0));
+    let hash: [u8; 32] = shape.chain_update(values).finalize().into();
     let half = hash.first_chunk::<16>().copied().unwrap_or_default();
     PartitionId(u128::from_be_bytes(half))
 }
@@ -139,8 +150,7 @@ fn check(plan: &Plan, stream: &str, wanted: &[WantedKey], keys: &[String], arriv
         error_output_type: None,
         partition_keys: PartitionKeys { from_query: &from_query, from_lambda: &from_lambda },
     };
-    let extension = objects.file_extension.as_deref().unwrap_or_else(|| objects.compression.extension());
-    let name = StreamNameParts { stream, version: u64::MAX, extension };
+    let name = StreamNameParts { stream, version: u64::MAX, extension: plan.extension(Cursor::Main) };
     object_key(objects.bucket.as_str(), &objects.prefix, &context, &name).map_err(|error| error.to_string()).map(drop)
 }
 

@@ -3,15 +3,19 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use hydrant_model::{Offset, OffsetRange, SetId};
+use hydrant_model::{Offset, OffsetRange, SchemaId, SetId};
+use hydrant_transforms::formats::conversion::{SchemaSource, Screen, schema_id};
+use hydrant_transforms::formats::schema::TableSchema;
 use hydrant_transforms::records::{Arrived, Fates, Records};
 
 use super::PartitionId;
 use super::group::{Group, Groups};
 use super::slice::Head;
-use crate::catalog::{Plan, Processor};
+use crate::catalog::{Plan, Processor, TableError};
 use crate::delivery::body::failed;
 use crate::delivery::cut::Batch;
+use crate::delivery::form::CONVERSION;
+use crate::delivery::guard;
 use crate::delivery::ledger::{Failures, Processed};
 use crate::delivery::memory::Grant;
 use crate::delivery::stages::{Counting, Failing, Gathering};
@@ -47,18 +51,20 @@ pub(in crate::delivery) struct Passed {
     pub(in crate::delivery) failures: Vec<Failures>,
     pub(in crate::delivery) slices: Vec<(Offset, Head)>,
     pub(in crate::delivery) dropped: u64,
+    /// The table of the rows that the records become, where there is one.
+    pub(in crate::delivery) table: Option<TableSchema>,
     /// Held until the ledger names the failures.
     pub(in crate::delivery) failing: Failing,
 }
 
 impl Pass {
     /// Makes the pass. Dropped or failed, it has named nothing: the records can be processed again.
-    pub(in crate::delivery) async fn make(self) -> Result<Passed, (Batch, String)> {
+    pub(in crate::delivery) async fn make(self) -> Result<Passed, (Batch, Trouble)> {
         let batch = self.batch;
-        self.process().await.map_err(|reason| (batch, reason))
+        self.process().await.map_err(|trouble| (batch, trouble))
     }
 
-    async fn process(self) -> Result<Passed, String> {
+    async fn process(self) -> Result<Passed, Trouble> {
         let Self { stream, batch, shape, run } = self;
         let _grant: Grant = stream.shop.memory.take(PASS_BYTES + shape.processing.memory_bytes()).await;
         let at_least = stream.spool.log().synced().offset;
@@ -66,20 +72,23 @@ impl Pass {
         // A module that was replaced is compiled here.
         let processing = shape.processing.clone();
         let stages = stream.shop.workers.run(move || processing.open()).await?;
+        let screen = Self::screen(&stream, &shape).await?;
+        let schema = screen.as_ref().filter(|_| !is_inferred(&shape)).and_then(|it| it.schema().map(schema_id));
         let reader = stream.log.read(batch.range.from, batch.range.to);
-        let failing = Failing::new(&stream.errors, false);
+        let failing = Failing::new(&stream.errors, false, None);
         let mut work = Work {
             reader,
             stages,
             failing,
-            groups: Groups::default(),
+            screen,
+            groups: Groups::new(schema),
             waiting: VecDeque::new(),
             chunk: None,
             dropped: 0,
             shape,
             stream,
         };
-        let mut slices = Slices { run: run.id, at_least, newest: HashMap::new(), written: Vec::new() };
+        let mut slices = Slices { run: run.id, schema, at_least, newest: HashMap::new(), written: Vec::new() };
         loop {
             let (back, step) = work.stream.shop.workers.run(move || work.advance()).await?;
             work = back;
@@ -95,10 +104,10 @@ impl Pass {
                 }
             }
         }
-        let Work { stream, shape, mut failing, dropped, .. } = work;
+        let Work { stream, shape, mut failing, screen, dropped, .. } = work;
         stream.spool.log().sync().await.map_err(|error| error.to_string())?;
         if stream.spool.log().losses() != losses {
-            return Err("a write to the spool was lost".to_owned());
+            return Err("a write to the spool was lost".to_owned().into());
         }
         let failures = match failing.set.as_mut().filter(|set| !set.is_empty()) {
             Some(set) => set.finish().await.map_err(|error| error.to_string())?,
@@ -107,16 +116,53 @@ impl Pass {
         let ends = slices.written.iter().map(|(at, head)| at.plus(head.records + 1));
         let spool = OffsetRange { from: run.spool_from, to: ends.max().unwrap_or(run.spool_from) };
         let range = OffsetRange { from: run.from, to: batch.range.to };
-        let processed = Processed { run: run.id, range, ends_at: batch.ends_at, spool, version: shape.version };
-        Ok(Passed { batch, processed, failures, slices: slices.written, dropped, failing })
+        let processed = Processed { run: run.id, range, ends_at: batch.ends_at, spool, version: shape.version, schema };
+        let table = screen.and_then(|screen| screen.schema().cloned());
+        Ok(Passed { batch, processed, failures, slices: slices.written, dropped, table, failing })
     }
 }
+
+impl Pass {
+    /// What sets aside the records that no file takes, where they become rows.
+    async fn screen(stream: &Stream, shape: &Plan) -> Result<Option<Screen>, Trouble> {
+        let Some(conversion) = &shape.processing.conversion else { return Ok(None) };
+        let table = stream.named_table(conversion).await?;
+        Ok(Some(Screen::new(&conversion.rules, table)))
+    }
+}
+
+fn is_inferred(shape: &Plan) -> bool {
+    shape.processing.conversion.as_ref().is_some_and(|it| it.rules.schema == SchemaSource::Inferred)
+}
+
+/// Why a pass came to no end.
+pub(in crate::delivery) struct Trouble {
+    /// As status and metrics have it.
+    pub(in crate::delivery) code: &'static str,
+    pub(in crate::delivery) reason: String,
+}
+
+impl From<String> for Trouble {
+    fn from(reason: String) -> Self {
+        Self { code: NOT_PROCESSED, reason }
+    }
+}
+
+impl From<TableError> for Trouble {
+    fn from(error: TableError) -> Self {
+        Self { code: error.code, reason: error.message }
+    }
+}
+
+/// The code of a pass that came to no end for a reason of ours.
+const NOT_PROCESSED: &str = "Processing.Failed";
 
 /// A pass under way.
 struct Work {
     reader: Reader,
     stages: Vec<Processor>,
     failing: Failing,
+    screen: Option<Screen>,
     groups: Groups,
     /// Records that were read, to be taken on one lot after the other.
     waiting: VecDeque<Arrived>,
@@ -161,14 +207,22 @@ impl Work {
                 self.chunk = Some(chunk);
                 return Ok((self, Step::Ask));
             };
-            let mut fates = Fates::default();
-            let counting = Counting::begin(&self.stream, name(&self.shape, chunk.next), &chunk.records);
-            chunk.records = local.apply(chunk.records, &chunk.arrived, &mut fates);
-            counting.end(&chunk.records, &fates);
+            let name = name(&self.shape, chunk.next);
+            let done = guard::apply(&self.stream, name, &mut **local, chunk.records, &chunk.arrived);
+            chunk.records = done.records;
             chunk.next += 1;
-            self.note(&fates, &chunk)?;
+            if done.is_broken {
+                self.stages = self.shape.processing.open()?;
+            }
+            self.note(&done.fates, &chunk)?;
         }
         let mut fates = Fates::default();
+        if let Some(screen) = &mut self.screen {
+            let counting = Counting::look(&self.stream, CONVERSION);
+            chunk.records = screen.apply(chunk.records, &mut fates);
+            counting.end_with((0, 0), &fates);
+            self.note(&std::mem::take(&mut fates), &chunk)?;
+        }
         self.groups.add(&chunk.records, &chunk.arrived, &self.shape, &self.stream.name, &mut fates);
         self.note(&fates, &chunk)?;
         Ok((self, Step::Through))
@@ -178,12 +232,15 @@ impl Work {
     async fn ask(&mut self) -> Result<(), String> {
         let Some(mut chunk) = self.chunk.take() else { return Ok(()) };
         if let Some(Processor::Remote(remote)) = self.stages.get_mut(chunk.next) {
-            let mut fates = Fates::default();
-            let counting = Counting::begin(&self.stream, name(&self.shape, chunk.next), &chunk.records);
-            chunk.records = remote.apply(chunk.records, &chunk.arrived, &mut fates).await;
-            counting.end(&chunk.records, &fates);
+            let name = name(&self.shape, chunk.next);
+            let done = guard::ask(&self.stream, name, &mut **remote, chunk.records, &chunk.arrived).await;
+            chunk.records = done.records;
             chunk.next += 1;
-            self.note(&fates, &chunk)?;
+            if done.is_broken {
+                let processing = self.shape.processing.clone();
+                self.stages = self.stream.shop.workers.run(move || processing.open()).await?;
+            }
+            self.note(&done.fates, &chunk)?;
         }
         self.chunk = Some(chunk);
         Ok(())
@@ -216,6 +273,7 @@ fn name(shape: &Plan, at: usize) -> &'static str {
 /// What a pass has written to the spool.
 struct Slices {
     run: SetId,
+    schema: Option<SchemaId>,
     at_least: Offset,
     /// Newest slice of each partition, of this pass.
     newest: HashMap<PartitionId, Offset>,
@@ -239,6 +297,7 @@ impl Slices {
                 oldest_ms: group.oldest_ms,
                 source: group.source,
                 version: shape.version,
+                schema: self.schema,
                 keys: group.keys,
             };
             let payload = payload(&head, &group.lengths, &group.body);

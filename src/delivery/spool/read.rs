@@ -1,15 +1,17 @@
 //! Reading the spool: the slices of a partition, the object that they make, and what waits at a start.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hydrant_model::{BodyError, Offset};
+use hydrant_model::Offset;
 
 use super::slice::Head;
 use super::table::Waiting;
 use super::{PartitionId, waits};
-use crate::delivery::body::{Maker, Packer, failed};
+use crate::clock::Clock;
+use crate::delivery::body::Frames;
 use crate::delivery::ledger::{Ledger, SliceAt};
-use crate::log::{Log, ReadError, Reader};
+use crate::log::{FrameView, Log, ReadError, Reader};
 
 /// The slices of a partition that waits, oldest first. They are fewer than it has where one of them is damaged: those behind that
 /// cannot be reached from here. A slice that has left, or is another's, is where a chain ends that was broken before.
@@ -37,18 +39,21 @@ pub(in crate::delivery) fn chain(
     Ok(found)
 }
 
-/// Gives every slice that waits for an intent to `found`, in the order of the spool.
+/// Gives every slice that waits for an intent to `found`, in the order of the spool, until it has `ended`.
 ///
 /// # Errors
 /// The disk failed.
 pub(in crate::delivery) fn scan(
     log: &Log,
     ledger: &Ledger,
+    ended: &AtomicBool,
     mut found: impl FnMut(Offset, Head),
 ) -> Result<(), ReadError> {
     let (from, to) = ledger.with(|state| (state.spool.below.max(log.first()), state.spool.end()));
     let mut reader = log.read(from, to.min(log.synced().offset));
-    while let Some(view) = reader.next()? {
+    while !ended.load(Ordering::Relaxed)
+        && let Some(view) = reader.next()?
+    {
         // What is appended at once begins with its head, and with a frame.
         let length = view.lengths().next().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         let head = view.body.get(..length).and_then(Head::decode);
@@ -59,57 +64,56 @@ pub(in crate::delivery) fn scan(
     Ok(())
 }
 
-/// Makes an object of slices, in their order.
-pub(in crate::delivery) struct SlicesMaker {
+/// The records of slices, in their order.
+pub(in crate::delivery) struct SliceFrames {
     log: Log,
     rest: std::vec::IntoIter<SliceAt>,
     reader: Option<Reader>,
-    packer: Packer,
 }
 
-impl SlicesMaker {
-    /// The records of `slices` in `log`, packed by `packer`.
-    pub(in crate::delivery) fn new(log: Log, slices: Vec<SliceAt>, packer: Packer) -> Self {
-        Self { log, rest: slices.into_iter(), reader: None, packer }
+impl SliceFrames {
+    /// The records of `slices` in `log`.
+    pub(in crate::delivery) fn new(log: Log, slices: Vec<SliceAt>) -> Self {
+        Self { log, rest: slices.into_iter(), reader: None }
     }
 
-    /// The reader of the slice that is next; `None` behind the last one.
-    fn reader(&mut self) -> Result<Option<&mut Reader>, BodyError> {
+    /// Goes on to the next slice where this one is at its end.
+    fn advance(&mut self) -> Result<(), ReadError> {
         loop {
             if let Some(reader) = &mut self.reader
-                && reader.is_at_end().map_err(failed)?
+                && !reader.is_at_end()?
             {
-                self.reader = None;
+                return Ok(());
             }
-            if self.reader.is_some() {
-                return Ok(self.reader.as_mut());
+            let next = self.rest.next();
+            self.reader = next.map(|slice| {
+                let first = slice.head.plus(1);
+                self.log.read_closely(first, first.plus(slice.records))
+            });
+            if self.reader.is_none() {
+                return Ok(());
             }
-            let Some(slice) = self.rest.next() else { return Ok(None) };
-            let first = slice.head.plus(1);
-            self.reader = Some(self.log.read_closely(first, first.plus(slice.records)));
         }
     }
 }
 
-impl Maker for SlicesMaker {
-    fn is_empty(&mut self) -> Result<bool, BodyError> {
-        Ok(self.reader()?.is_none())
+impl Frames for SliceFrames {
+    fn is_at_end(&mut self) -> Result<bool, ReadError> {
+        self.advance()?;
+        Ok(self.reader.is_none())
     }
 
-    fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-        if self.reader()?.is_none() {
-            self.packer.finish(out)?;
-            return Ok(false);
-        }
-        let Some(reader) = &mut self.reader else { return Ok(true) };
-        if let Some(view) = reader.next().map_err(failed)? {
-            self.packer.write(view.body, out)?;
-        }
-        Ok(true)
+    fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError> {
+        self.advance()?;
+        self.reader.as_mut().map_or(Ok(None), Reader::next)
     }
 }
 
-/// How old what arrived at `arrival_ms` is by the wall clock, which may have jumped: no older than `most`.
-pub(in crate::delivery) fn age(now_ms: u64, arrival_ms: u64, most: Duration) -> Duration {
-    Duration::from_millis(now_ms.saturating_sub(arrival_ms)).min(most)
+/// How old the oldest record of a slice is: by the monotonic clock if it arrived in this process, else by the wall clock, which may
+/// have been set meanwhile, and then no older than `most`.
+pub(in crate::delivery) fn age(records: &Log, clock: &Clock, head: &Head, most: Duration) -> Duration {
+    match records.arrived(head.source) {
+        Some(arrived) => clock.now() - arrived,
+        None => Duration::from_millis(clock.wall_ms().saturating_sub(head.oldest_ms)).min(most),
+    }
 }

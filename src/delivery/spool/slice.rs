@@ -14,10 +14,11 @@
 //! | 65 | 8 | arrival of the oldest, milliseconds since the Unix epoch |
 //! | 73 | 8 | no record that they were made of lies below this offset of the records' log |
 //! | 81 | 8 | configuration version |
-//! | 89 | 4 | number of partition keys |
-//! | 93 | … | of each: length in bytes (4), UTF-8 |
+//! | 89 | 16 | table that the records are rows of; zeros where it is inferred, or there is none |
+//! | 105 | 4 | number of partition keys |
+//! | 109 | … | of each: length in bytes (4), UTF-8 |
 
-use hydrant_model::{Offset, SetId};
+use hydrant_model::{Offset, SchemaId, SetId};
 
 use super::PartitionId;
 
@@ -33,6 +34,7 @@ pub(in crate::delivery) struct Head {
     pub(in crate::delivery) oldest_ms: u64,
     pub(in crate::delivery) source: Offset,
     pub(in crate::delivery) version: u64,
+    pub(in crate::delivery) schema: Option<SchemaId>,
     /// Values of the keys that the prefix has places for, in their order.
     pub(in crate::delivery) keys: Vec<String>,
 }
@@ -48,6 +50,7 @@ impl Head {
         for number in [self.records, self.bytes, self.oldest_ms, self.source.0, self.version] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.extend_from_slice(&self.schema.map_or([0; 16], |schema| schema.0));
         bytes.extend_from_slice(&u32::try_from(self.keys.len()).unwrap_or(u32::MAX).to_le_bytes());
         for key in &self.keys {
             bytes.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -65,6 +68,7 @@ impl Head {
         let partition = PartitionId(u128::from_le_bytes(fields.take()?));
         let (records, bytes, oldest_ms) = (fields.number()?, fields.number()?, fields.number()?);
         let (source, version) = (Offset(fields.number()?), fields.number()?);
+        let schema = Some(fields.take()?).filter(|schema| *schema != [0; 16]).map(SchemaId);
         let mut keys = Vec::new();
         for _ in 0..u32::from_le_bytes(fields.take()?) {
             let length = usize::try_from(u32::from_le_bytes(fields.take()?)).ok()?;
@@ -73,7 +77,8 @@ impl Head {
             keys.push(String::from_utf8(key.to_vec()).ok()?);
         }
         let previous = previous.checked_sub(1).map(Offset);
-        let head = Self { run, at_least, previous, partition, records, bytes, oldest_ms, source, version, keys };
+        let head =
+            Self { run, at_least, previous, partition, records, bytes, oldest_ms, source, version, schema, keys };
         fields.0.is_empty().then_some(head)
     }
 }
@@ -93,7 +98,7 @@ impl Fields<'_> {
 }
 
 const VERSION: u8 = 1;
-const FIXED_BYTES: usize = 93;
+const FIXED_BYTES: usize = 109;
 
 #[cfg(test)]
 mod tests {
@@ -110,6 +115,7 @@ mod tests {
             oldest_ms: 4,
             source: Offset(5),
             version: 6,
+            schema: Some(SchemaId([9; 16])),
             keys: vec!["a".into(), String::new(), "ü/x".into()],
         }
     }
@@ -117,8 +123,10 @@ mod tests {
     #[test]
     fn a_head_is_read_back_as_it_was() {
         for previous in [None, Some(Offset(0)), Some(Offset(9))] {
-            let head = Head { previous, ..head() };
-            assert_eq!(Head::decode(&head.encode()), Some(head));
+            for schema in [None, Some(SchemaId([1; 16]))] {
+                let head = Head { previous, schema, ..head() };
+                assert_eq!(Head::decode(&head.encode()), Some(head));
+            }
         }
     }
 

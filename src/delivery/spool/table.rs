@@ -1,6 +1,6 @@
 //! Which partitions wait: one entry of fixed size each, whatever waits in them.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use hydrant_model::{Hints, Offset};
@@ -20,7 +20,6 @@ pub(in crate::delivery) struct Waiting {
     pub(in crate::delivery) slices: u32,
     pub(in crate::delivery) records: u64,
     pub(in crate::delivery) bytes: u64,
-    pub(in crate::delivery) oldest_ms: u64,
     /// No record that it was made of lies below this offset of the records' log.
     pub(in crate::delivery) source: Offset,
     /// Since when it waits: milliseconds on the table's own clock, less than zero for what is older than the table.
@@ -31,12 +30,17 @@ pub(in crate::delivery) struct Waiting {
 pub(in crate::delivery) struct Table {
     began: Instant,
     partitions: HashMap<PartitionId, Waiting>,
-    /// By the oldest record, which is by age.
+    /// By the oldest record, which is by age: but for records of earlier processes, where the wall clock was set.
     ages: BTreeSet<(Offset, PartitionId)>,
+    /// How many partitions have their lowest slice at or above an offset. Not the order of their ages: records that are processed
+    /// again, because the ledger's entry about them is damaged, are older than others and lie higher in the spool.
+    firsts: BTreeMap<Offset, u32>,
     /// Those that no intent could be made of, until when.
     resting: HashMap<PartitionId, Instant>,
-    /// Those that have reached the size that was in force when they did.
+    /// Those that have reached `size_bytes`.
     large: VecDeque<PartitionId>,
+    /// The size that was in force last.
+    size_bytes: u64,
     records: u64,
     bytes: u64,
 }
@@ -57,8 +61,10 @@ impl Table {
             began: now,
             partitions: HashMap::new(),
             ages: BTreeSet::new(),
+            firsts: BTreeMap::new(),
             resting: HashMap::new(),
             large: VecDeque::new(),
+            size_bytes: u64::MAX,
             records: 0,
             bytes: 0,
         }
@@ -66,31 +72,44 @@ impl Table {
 
     /// Adds a slice whose head lies at `at`, and which was `age` old at `now`.
     pub(in crate::delivery) fn add(&mut self, at: Offset, head: &Head, age: Duration, now: Instant, size_bytes: u64) {
+        self.measure(size_bytes);
         let since_ms = self.elapsed_ms(now).saturating_sub(millis(age));
-        let waiting = self.partitions.entry(head.partition).or_insert_with(|| {
-            self.ages.insert((head.source, head.partition));
-            Waiting {
-                newest: at,
-                first: head.at_least,
-                slices: 0,
-                records: 0,
-                bytes: 0,
-                oldest_ms: head.oldest_ms,
-                source: head.source,
-                since_ms,
-            }
-        });
-        let before = waiting.bytes;
-        waiting.newest = at;
-        waiting.slices += 1;
-        waiting.records += head.records;
-        waiting.bytes += head.bytes;
-        waiting.oldest_ms = waiting.oldest_ms.min(head.oldest_ms);
+        let slice = Waiting {
+            newest: at,
+            first: head.at_least,
+            slices: 1,
+            records: head.records,
+            bytes: head.bytes,
+            source: head.source,
+            since_ms,
+        };
+        let earlier = self.take(head.partition);
+        let before = earlier.map_or(0, |earlier| earlier.bytes);
+        let waiting = earlier.map_or(slice, |earlier| earlier.and(slice));
+        self.insert(head.partition, waiting);
         if before < size_bytes && waiting.bytes >= size_bytes {
             self.large.push_back(head.partition);
         }
-        self.records += head.records;
-        self.bytes += head.bytes;
+    }
+
+    /// Finds those that have reached a size that was lowered.
+    fn measure(&mut self, size_bytes: u64) {
+        if size_bytes < self.size_bytes {
+            let reached = size_bytes..self.size_bytes;
+            let reached = self.partitions.iter().filter(|(_, waiting)| reached.contains(&waiting.bytes));
+            let mut reached: Vec<_> = reached.map(|(partition, waiting)| (waiting.source, *partition)).collect();
+            reached.sort_unstable();
+            self.large.extend(reached.into_iter().map(|(_, partition)| partition));
+        }
+        self.size_bytes = size_bytes;
+    }
+
+    fn insert(&mut self, partition: PartitionId, waiting: Waiting) {
+        self.records += waiting.records;
+        self.bytes += waiting.bytes;
+        self.ages.insert((waiting.source, partition));
+        *self.firsts.entry(waiting.first).or_default() += 1;
+        self.partitions.insert(partition, waiting);
     }
 
     /// Head of the newest slice of a partition that waits.
@@ -101,6 +120,7 @@ impl Table {
     /// A partition that is due, or how long until one is; for ever if none waits.
     pub(in crate::delivery) fn due(&mut self, urgency: &Urgency, now: Instant) -> Result<PartitionId, Duration> {
         self.resting.retain(|_, until| *until > now);
+        self.measure(urgency.hints.size_bytes);
         while let Some(partition) = self.large.front().copied() {
             if self.resting.contains_key(&partition) {
                 // It is due by its age, or when something is added to it.
@@ -128,6 +148,12 @@ impl Table {
     pub(in crate::delivery) fn take(&mut self, partition: PartitionId) -> Option<Waiting> {
         let waiting = self.partitions.remove(&partition)?;
         self.ages.remove(&(waiting.source, partition));
+        if let Some(count) = self.firsts.get_mut(&waiting.first) {
+            *count -= 1;
+            if *count == 0 {
+                self.firsts.remove(&waiting.first);
+            }
+        }
         self.records -= waiting.records;
         self.bytes -= waiting.bytes;
         Some(waiting)
@@ -137,18 +163,7 @@ impl Table {
     pub(in crate::delivery) fn put_back(&mut self, partition: PartitionId, earlier: Waiting, not_before: Instant) {
         self.resting.insert(partition, not_before);
         let later = self.take(partition);
-        let waiting = later.map_or(earlier, |later| Waiting {
-            newest: later.newest,
-            slices: earlier.slices + later.slices,
-            records: earlier.records + later.records,
-            bytes: earlier.bytes + later.bytes,
-            oldest_ms: earlier.oldest_ms.min(later.oldest_ms),
-            ..earlier
-        });
-        self.records += waiting.records;
-        self.bytes += waiting.bytes;
-        self.ages.insert((waiting.source, partition));
-        self.partitions.insert(partition, waiting);
+        self.insert(partition, later.map_or(earlier, |later| earlier.and(later)));
     }
 
     /// How many partitions wait.
@@ -181,10 +196,24 @@ impl Table {
         self.ages.first().map(|(source, _)| *source)
     }
 
-    /// No waiting slice lies below: partitions that have waited longer began further down in the spool.
+    /// No waiting slice lies below.
     pub(in crate::delivery) fn first(&self) -> Option<Offset> {
-        let (_, partition) = self.ages.first()?;
-        self.partitions.get(partition).map(|waiting| waiting.first)
+        self.firsts.first_key_value().map(|(first, _)| *first)
+    }
+}
+
+impl Waiting {
+    /// What waits when `later` is chained to this.
+    fn and(self, later: Self) -> Self {
+        Self {
+            newest: later.newest,
+            first: self.first.min(later.first),
+            slices: self.slices + later.slices,
+            records: self.records + later.records,
+            bytes: self.bytes + later.bytes,
+            source: self.source.min(later.source),
+            since_ms: self.since_ms.min(later.since_ms),
+        }
     }
 }
 
@@ -210,6 +239,7 @@ mod tests {
             oldest_ms: 0,
             source: Offset(source),
             version: 1,
+            schema: None,
             keys: Vec::new(),
         }
     }
@@ -251,8 +281,53 @@ mod tests {
         assert_eq!(table.due(&Urgency { pressed: true, ..flushed }, start), Ok(PartitionId(8)));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn records_that_are_processed_again_do_not_hide_what_lies_below_them() {
+        let start = Clock::simulated(1).now();
+        let mut table = Table::new(start);
+        let at = |at_least: u64, partition, source| Head { at_least: Offset(at_least), ..head(partition, 1, source) };
+        table.add(Offset(0), &at(0, 1, 100), Duration::ZERO, start, 100);
+        // Out of a hole: older, and higher in the spool.
+        table.add(Offset(60), &at(50, 2, 7), Duration::from_secs(9), start, 100);
+        assert_eq!((table.first(), table.source()), (Some(Offset(0)), Some(Offset(7))));
+        // Of a partition that waits already.
+        table.add(Offset(80), &at(70, 1, 3), Duration::from_secs(20), start, 100);
+        assert_eq!((table.first(), table.source()), (Some(Offset(0)), Some(Offset(3))));
+        assert_eq!(table.oldest_age(start), Some(Duration::from_secs(20)));
+        let taken = table.take(PartitionId(1)).expect("it waits");
+        assert_eq!((table.first(), table.source()), (Some(Offset(50)), Some(Offset(7))));
+        table.put_back(PartitionId(1), taken, start);
+        assert_eq!((table.first(), table.source()), (Some(Offset(0)), Some(Offset(3))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_size_that_is_lowered_holds_for_what_waits_already() {
+        let start = Clock::simulated(1).now();
+        let mut table = Table::new(start);
+        for (partition, bytes) in [(1, 60), (2, 20), (3, 80)] {
+            table.add(
+                Offset(0),
+                &head(partition, bytes, u64::try_from(partition).expect("small")),
+                Duration::ZERO,
+                start,
+                100,
+            );
+        }
+        assert_eq!(table.due(&urgency(100, 60), start), Err(Duration::from_mins(1)));
+        for partition in [1, 3] {
+            assert_eq!(table.due(&urgency(50, 60), start), Ok(PartitionId(partition)));
+            table.take(PartitionId(partition));
+        }
+        assert_eq!(table.due(&urgency(50, 60), start), Err(Duration::from_mins(1)));
+        // Raised, it holds for them as well.
+        table.add(Offset(2), &head(2, 30, 9), Duration::ZERO, start, 100);
+        assert_eq!(table.due(&urgency(100, 60), start), Err(Duration::from_mins(1)));
+        assert_eq!(table.due(&urgency(50, 60), start), Ok(PartitionId(2)));
+    }
+
     #[test]
     fn an_entry_is_small() {
-        assert!(size_of::<(PartitionId, Waiting)>() + size_of::<(Offset, PartitionId)>() <= 128);
+        let first = size_of::<(Offset, u32)>();
+        assert!(size_of::<(PartitionId, Waiting)>() + size_of::<(Offset, PartitionId)>() + first <= 128);
     }
 }

@@ -5,6 +5,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 
 use super::*;
 use crate::cli::tests::server::{Reply, Request as Arrived, Server, nobody};
+use crate::service::endpoint::MOST_MESSAGE_CHARS;
 
 const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:clean";
 

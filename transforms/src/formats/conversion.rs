@@ -11,18 +11,22 @@
 //! | here | what a configuration asks for |
 //! | [`configuration`](parse) | reading it, by AWS's rules and in its words |
 //! | [`converter`](Converter) | records in, a file out |
+//! | [`screen`](Screen) | which records a file would take, and what table they are of |
 //!
 //! Where the schema comes from is only named here ([`SchemaSource`]): asking Glue, reading a table's file and inferring from
 //! records are the service's.
 
 mod configuration;
 mod converter;
+mod rows;
+mod screen;
 
 use hydrant_model::{Compression, Hints, Misfit};
 use serde_json::{Value, json};
 
 pub use configuration::{is_enabled, parse};
 pub use converter::{Converter, failure, most_memory};
+pub use screen::{Screen, infer, schema_id};
 
 use super::{json as records, orc, parquet};
 

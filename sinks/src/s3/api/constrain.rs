@@ -30,7 +30,7 @@ pub(super) fn destination(value: &Value, path: &Path, shape: Shape, rules: Rules
         bucket(&backup, shape, rules, faults);
     }
     processing(&s3, faults);
-    conversion::constrain(&s3, shape, faults);
+    conversion::constrain(&s3, faults);
     if let Some(partitioning) = s3.structure("DynamicPartitioningConfiguration", faults) {
         partitioning.only(&["Enabled", "RetryOptions"], faults);
         partitioning.boolean("Enabled", faults);

@@ -118,9 +118,9 @@ fn each_fault_of_form_is_found_under_the_members_own_name() {
             "7200",
         ),
         (
-            json!({"DataFormatConversionConfiguration": {"SchemaConfiguration": {"RoleARN": ROLE, "DatabaseName": "d d"}}}),
-            "schemaConfiguration.tableName",
-            "2 validation errors",
+            json!({"DataFormatConversionConfiguration": {"SchemaConfiguration": {"VersionId": "", "DatabaseName": "d d"}}}),
+            "schemaConfiguration.versionId",
+            "3 validation errors",
         ),
         (
             json!({"DataFormatConversionConfiguration": {"InputFormatConfiguration": {"Deserializer":
@@ -235,10 +235,122 @@ fn each_cross_field_fault_has_its_message() {
     }
 }
 
+fn converting() -> Value {
+    json!({
+        "SchemaConfiguration": {"RoleARN": ROLE, "DatabaseName": "sales", "TableName": "clicks", "VersionId": "3"},
+        "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {"CaseInsensitive": false}}},
+        "OutputFormatConfiguration": {"Serializer": {"ParquetSerDe": {"Compression": "GZIP"}}}
+    })
+}
+
 #[test]
-fn what_this_version_cannot_do_is_refused_by_name() {
-    let message = "DataFormatConversionConfiguration with Enabled true is not supported by this version of hydrant";
-    assert_eq!(refusal(&with(&json!({"DataFormatConversionConfiguration": {}}))), message);
+fn conversion_is_enabled_by_its_presence_and_fills_in_larger_hints_for_its_own_bucket_only() {
+    let backup = json!({"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::spare"});
+    let given = |conversion: &Value| {
+        with(&json!({"DataFormatConversionConfiguration": conversion, "S3BackupConfiguration": backup}))
+    };
+    let large = json!({"SizeInMBs": 128, "IntervalInSeconds": 300});
+    let usual = json!({"SizeInMBs": 5, "IntervalInSeconds": 300});
+    let stored = (SPEC.normalize)(&given(&converting()));
+    assert_eq!(stored["BufferingHints"], large);
+    assert_eq!(stored["S3BackupConfiguration"]["BufferingHints"], usual);
+    assert_eq!(stored["DataFormatConversionConfiguration"]["Enabled"], true);
+    assert_eq!((SPEC.normalize)(&stored), stored);
+    assert_eq!((SPEC.check)(&stored, Rules::Strict), Ok(()));
+    let mut off = converting();
+    off["Enabled"] = json!(false);
+    let stored = (SPEC.normalize)(&given(&off));
+    assert_eq!(stored["BufferingHints"], usual);
+    assert_eq!(stored["DataFormatConversionConfiguration"], off, "what is off is kept");
+    let mut chosen = given(&converting());
+    chosen["BufferingHints"] = json!({"SizeInMBs": 64, "IntervalInSeconds": 60});
+    assert_eq!((SPEC.normalize)(&chosen)["BufferingHints"], chosen["BufferingHints"]);
+}
+
+#[test]
+fn an_update_of_the_conversion_keeps_the_table_and_replaces_the_serializer() {
+    let stored = (SPEC.normalize)(&with(&json!({"DataFormatConversionConfiguration": converting()})));
+    let updated = |change: Value| {
+        let update = json!({"DataFormatConversionConfiguration": change});
+        (SPEC.merge)(&stored, &update)["DataFormatConversionConfiguration"].clone()
+    };
+    let before = &stored["DataFormatConversionConfiguration"];
+    assert_eq!(&updated(json!({})), before);
+    let mut expected = before.clone();
+    expected["Enabled"] = json!(false);
+    assert_eq!(updated(json!({"Enabled": false})), expected);
+    let mut expected = before.clone();
+    expected["SchemaConfiguration"]["TableName"] = json!("orders");
+    assert_eq!(updated(json!({"SchemaConfiguration": {"TableName": "orders", "RoleARN": null}})), expected);
+    let mut expected = before.clone();
+    expected["OutputFormatConfiguration"] = json!({"Serializer": {"OrcSerDe": {}}});
+    assert_eq!(updated(json!({"OutputFormatConfiguration": {"Serializer": {"OrcSerDe": {}}}})), expected);
+    let mut expected = before.clone();
+    expected["InputFormatConfiguration"] = json!({"Deserializer": {"OpenXJsonSerDe": {}}});
+    let change = json!({"InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {}}}});
+    assert_eq!(updated(change), expected, "options of the one before do not hold");
+}
+
+#[test]
+fn an_update_that_enables_conversion_leaves_the_hints() {
+    let stored = (SPEC.normalize)(&minimal());
+    let merged = (SPEC.merge)(&stored, &json!({"DataFormatConversionConfiguration": converting()}));
+    assert_eq!(merged["BufferingHints"], stored["BufferingHints"]);
+    let mut expected = converting();
+    expected["Enabled"] = json!(true);
+    assert_eq!(
+        merged["DataFormatConversionConfiguration"], expected,
+        "nothing was configured that could have been off"
+    );
+    let merged = (SPEC.merge)(&stored, &json!({"DataFormatConversionConfiguration": {}}));
+    assert_eq!(merged, stored);
+    let off = (SPEC.merge)(
+        &stored,
+        &json!({"DataFormatConversionConfiguration": {"Enabled": false, "SchemaConfiguration": {}}}),
+    );
+    let merged = (SPEC.merge)(&off, &json!({"DataFormatConversionConfiguration": converting()}));
+    assert_eq!(merged["DataFormatConversionConfiguration"]["Enabled"], false, "it was switched off with what it had");
+}
+
+#[test]
+fn the_model_requires_no_member_of_a_table_and_holds_mappings_to_its_rules() {
+    let faults = |conversion: Value| {
+        let given = with(&json!({"DataFormatConversionConfiguration": conversion}));
+        let faults = faults(&given, "ExtendedS3DestinationConfiguration", Shape::Create, Rules::Strict);
+        faults.verdict().map_err(|refusal| refusal.to_string())
+    };
+    assert_eq!(faults(json!({"SchemaConfiguration": {}})), Ok(()));
+    let mapped = |column: &str, key: Value| {
+        let mappings = json!({column: key});
+        faults(
+            json!({"InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {"ColumnToJsonKeyMappings": mappings}}}}),
+        )
+    };
+    assert_eq!(mapped("ts", json!("a time stamp")), Ok(()));
+    assert_eq!(
+        mapped("a b", json!("c")).unwrap_err(),
+        "1 validation error detected: Value at 'extendedS3DestinationConfiguration.dataFormatConversionConfiguration.\
+         inputFormatConfiguration.deserializer.openXJsonSerDe.columnToJsonKeyMappings' failed to satisfy constraint: Map keys \
+         must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater than \
+         or equal to 1, Member must satisfy regular expression pattern: ^\\S+$]"
+    );
+    for key in ["", "  "] {
+        let message = mapped("ts", json!(key)).unwrap_err();
+        assert!(
+            message.contains("Map value must satisfy constraint: [") && message.ends_with(r"^(?!\s*$).+]"),
+            "{message}"
+        );
+    }
+    let message = mapped("ts", json!(1)).unwrap_err();
+    assert!(message.contains("can not be converted to"), "{message}");
+}
+
+#[test]
+fn the_legacy_shape_has_no_conversion() {
+    let given = with(&json!({"DataFormatConversionConfiguration": converting()}));
+    let faults = faults(&given, "S3DestinationConfiguration", Shape::Create, Rules::Wide);
+    let unknown: Vec<_> = faults.unknown().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(unknown, ["S3DestinationConfiguration.DataFormatConversionConfiguration"]);
 }
 
 #[test]

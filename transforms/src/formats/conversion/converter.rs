@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 
+use super::rows::Rows;
 use super::{Conversion, Format};
-use crate::formats::json::{Decoder, RecordError};
+use crate::formats::json::RecordError;
 use crate::formats::schema::TableSchema;
 use crate::formats::{ColumnWriter, FormatError, batches, orc, parquet};
 use crate::records::{ErrorOutput, Failure, Origin};
@@ -17,7 +18,7 @@ use crate::records::{ErrorOutput, Failure, Origin};
 /// when [`drain`](Self::drain) was called, nor on records in between that were refused. So a second attempt at an object makes
 /// the same again.
 pub struct Converter {
-    decoder: Decoder,
+    decoded: Rows,
     writer: Box<dyn ColumnWriter>,
     /// Rows at which a batch is cut.
     batch_rows: usize,
@@ -29,21 +30,25 @@ pub struct Converter {
 }
 
 impl Converter {
-    /// Opens a file of `schema` that is made with about `memory_limit` bytes: [`most_memory`] is a good limit, and below it the
+    /// Opens a file of `schema`, which takes no record while there is none, that is made with about `memory_limit` bytes: [`most_memory`] is a good limit, and below it the
     /// file's parts get smaller than readers like.
     ///
     /// # Errors
     /// [`FormatError::Option`], such as a bloom filter for a column that is not in `schema`; [`FormatError::Schema`].
-    pub fn new(conversion: &Conversion, schema: &TableSchema, memory_limit: usize) -> Result<Self, FormatError> {
-        let decoder = Decoder::new(schema, conversion.deserializer.clone());
-        let arrow = decoder.schema();
+    pub fn new(
+        conversion: &Conversion,
+        schema: Option<&TableSchema>,
+        memory_limit: usize,
+    ) -> Result<Self, FormatError> {
+        let decoded = Rows::new(conversion, schema);
+        let arrow = decoded.schema();
         let limit = memory_limit.saturating_sub(pending_memory(&arrow));
         let writer = match &conversion.format {
             Format::Parquet(options) => parquet::open(&arrow, options, limit)?,
             Format::Orc(options) => orc::open(&arrow, options, limit)?,
         };
         let batch_rows = batch_rows(&arrow);
-        Ok(Self { decoder, writer, batch_rows, pending_bytes: 0, ready: Vec::new(), rows: 0 })
+        Ok(Self { decoded, writer, batch_rows, pending_bytes: 0, ready: Vec::new(), rows: 0 })
     }
 
     /// Takes the rows of `record`, one for each JSON object in it, and gives their number. All or nothing.
@@ -54,11 +59,11 @@ impl Converter {
     /// # Errors
     /// The record is not JSON, or does not fit the schema; see [`failure`].
     pub fn push(&mut self, record: &[u8]) -> Result<usize, RecordError> {
-        let rows = self.decoder.decode(record)?;
+        let rows = self.decoded.push(record)?;
         self.rows += rows as u64;
         self.pending_bytes += record.len();
         // Here and not in `drain`, so that where a batch ends does not depend on when that is called.
-        if self.decoder.rows() >= self.batch_rows || self.pending_bytes >= BATCH_BYTES {
+        if self.decoded.len() >= self.batch_rows || self.pending_bytes >= BATCH_BYTES {
             self.cut();
         }
         Ok(rows)
@@ -78,7 +83,7 @@ impl Converter {
     /// # Errors
     /// As [`drain`](Self::drain).
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
-        if self.decoder.rows() > 0 {
+        if self.decoded.len() > 0 {
             self.cut();
         }
         self.drain(out)?;
@@ -93,19 +98,19 @@ impl Converter {
     /// Bytes held now, the caller's `out` not counted. Looks at every column: ask now and then, not for each record.
     pub fn memory_bytes(&self) -> usize {
         let ready: usize = self.ready.iter().map(batches::bytes).sum();
-        self.decoder.bytes() + ready + self.writer.memory_bytes()
+        self.decoded.bytes() + ready + self.writer.memory_bytes()
     }
 
     fn cut(&mut self) {
         self.pending_bytes = 0;
-        self.ready.push(self.decoder.take());
+        self.ready.push(self.decoded.take());
     }
 }
 
 /// What a converter should be allowed to hold, and holds at most when it is drained after each record, as long as the rows of a
 /// single record are small beside it.
-pub fn most_memory(conversion: &Conversion, schema: &TableSchema) -> usize {
-    let arrow = schema.arrow();
+pub fn most_memory(conversion: &Conversion, schema: Option<&TableSchema>) -> usize {
+    let arrow = Rows::new(conversion, schema).schema();
     let writer = match &conversion.format {
         Format::Parquet(options) => parquet::most_memory(options, &arrow),
         Format::Orc(options) => orc::most_memory(options, &arrow),

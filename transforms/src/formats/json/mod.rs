@@ -159,6 +159,12 @@ impl Decoder {
         self.rows
     }
 
+    /// Forgets these rows.
+    pub fn clear(&mut self) {
+        self.row.fields.iter_mut().for_each(|column| column.truncate(0));
+        self.rows = 0;
+    }
+
     /// Bytes of these rows in memory; what is set aside for them may be twice as much. Looks at every column: ask now and then, not for each record.
     pub fn bytes(&self) -> usize {
         self.row.bytes()

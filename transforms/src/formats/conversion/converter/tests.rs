@@ -29,7 +29,7 @@ fn conversions() -> [Conversion; 2] {
 
 fn converter(conversion: &Conversion, columns: &str) -> Converter {
     let table = table(columns);
-    Converter::new(conversion, &table, most_memory(conversion, &table)).expect("a converter")
+    Converter::new(conversion, Some(&table), most_memory(conversion, Some(&table))).expect("a converter")
 }
 
 /// A record of one object, and the row that it is.
@@ -153,7 +153,7 @@ proptest! {
         let table = table("id bigint, name string");
         for conversion in conversions() {
             // Little memory, so that parts of the file are closed where batches end.
-            let open = || Converter::new(&conversion, &table, 5 << 20).expect("a converter");
+            let open = || Converter::new(&conversion, Some(&table), 5 << 20).expect("a converter");
             let mut whole = Vec::new();
             let mut converter = open();
             for record in &records {
@@ -263,8 +263,8 @@ fn batches_are_cut_by_rows_by_bytes_and_by_columns() {
 fn no_more_memory_is_held_than_was_granted() {
     let (table, granted) = (table(COLUMNS), 8 << 20);
     for conversion in conversions() {
-        assert!(granted < most_memory(&conversion, &table));
-        let mut converter = Converter::new(&conversion, &table, granted).expect("a converter");
+        assert!(granted < most_memory(&conversion, Some(&table)));
+        let mut converter = Converter::new(&conversion, Some(&table), granted).expect("a converter");
         let (mut out, mut most) = (Vec::new(), 0);
         for id in 0..6_000 {
             let name: String = (0..64).map(|at| chance(id * 64 + at)).collect();
@@ -307,7 +307,7 @@ fn a_failure_has_aws_s_code_and_words_and_names_the_column() {
 fn a_bloom_filter_for_no_column_is_refused_at_the_beginning() {
     let options = orc::Options { bloom_filter_columns: vec!["b".to_owned()], ..orc::Options::default() };
     let conversion = conversion(Format::Orc(options));
-    let refused = Converter::new(&conversion, &table("a int"), usize::MAX).err().expect("refused");
+    let refused = Converter::new(&conversion, Some(&table("a int")), usize::MAX).err().expect("refused");
     assert!(matches!(refused, FormatError::Option { field: "BloomFilterColumns", .. }), "{refused}");
 }
 
@@ -325,4 +325,17 @@ fn hive_s_rules_and_formats_hold_where_they_are_configured() {
     let mut out = Vec::new();
     converter.finish(&mut out).expect("finished");
     assert_eq!(values(&read(&conversion.format, &out)), ["[Int(1), Int(86400000000000)]"]);
+}
+
+#[test]
+fn while_no_table_is_known_each_record_is_refused_for_what_is_wrong_with_it() {
+    for conversion in conversions() {
+        let mut converter = Converter::new(&conversion, None, most_memory(&conversion, None)).expect("a converter");
+        let refused =
+            |converter: &mut Converter, record: &str| converter.push(record.as_bytes()).expect_err("refused").code;
+        assert_eq!(refused(&mut converter, "{"), "DataFormatConversion.ParseError");
+        assert_eq!(refused(&mut converter, "[1]"), "DataFormatConversion.MalformedData");
+        assert_eq!(refused(&mut converter, "{}"), "DataFormatConversion.InvalidSchema");
+        assert_eq!(converter.rows(), 0);
+    }
 }

@@ -7,17 +7,17 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
-use hydrant_transforms::lambda::{InvokeError, InvokeErrorKind};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Body, Request};
 use tokio::sync::Mutex;
 
-use super::{brief, causes};
+use super::{NoAnswer, brief, causes};
 use crate::clock::Clock;
 
 /// Signs requests as whoever the process is.
 pub(super) struct Signer {
-    region: String,
+    /// The service, as its signatures call it.
+    service: &'static str,
     provider: Option<SharedCredentialsProvider>,
     clock: Clock,
     /// Held while credentials are asked for, so that calls at once ask once.
@@ -33,17 +33,17 @@ struct Known {
 }
 
 impl Signer {
-    pub(super) fn new(region: String, provider: Option<SharedCredentialsProvider>, clock: Clock) -> Self {
-        Self { region, provider, clock, known: Mutex::default() }
+    pub(super) fn new(service: &'static str, provider: Option<SharedCredentialsProvider>, clock: Clock) -> Self {
+        Self { service, provider, clock, known: Mutex::default() }
     }
 
-    /// Adds a signature to `request`, whose body must be in memory; without credentials it stays as it is.
+    /// Adds a signature for `region` to `request`, whose body must be in memory; without credentials it stays as it is.
     ///
     /// # Errors
-    /// [`InvokeErrorKind::RoleDenied`] where there should be credentials and they cannot be had.
-    pub(super) async fn sign(&self, request: &mut Request) -> Result<(), InvokeError> {
+    /// [`NoAnswer::Credentials`] where there should be credentials and they cannot be had, else [`NoAnswer::Unsigned`].
+    pub(super) async fn sign(&self, request: &mut Request, region: &str) -> Result<(), NoAnswer> {
         let Some(credentials) = self.credentials().await? else { return Ok(()) };
-        for (name, value) in self.signature(credentials, request)? {
+        for (name, value) in self.signature(credentials, request, region)? {
             request.headers_mut().insert(name, value);
         }
         Ok(())
@@ -58,12 +58,13 @@ impl Signer {
         &self,
         credentials: Credentials,
         request: &Request,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, InvokeError> {
+        region: &str,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, NoAnswer> {
         let identity = credentials.into();
         let parameters = SigningParams::builder()
             .identity(&identity)
-            .region(&self.region)
-            .name("lambda")
+            .region(region)
+            .name(self.service)
             .time(self.now())
             .settings(SigningSettings::default())
             .build()
@@ -83,7 +84,7 @@ impl Signer {
         headers.collect()
     }
 
-    async fn credentials(&self) -> Result<Option<Credentials>, InvokeError> {
+    async fn credentials(&self) -> Result<Option<Credentials>, NoAnswer> {
         let Some(provider) = &self.provider else { return Ok(None) };
         let mut known = self.known.lock().await;
         if let Some(known) = known.as_ref().filter(|known| self.now() < known.until) {
@@ -98,8 +99,7 @@ impl Signer {
             }
             Err(CredentialsError::CredentialsNotLoaded(_)) => (None, self.now() + LOOK_FOR_FIRST),
             Err(error) => {
-                let message = brief(&format!("No credentials: {}", causes(&error)));
-                return Err(InvokeError { kind: InvokeErrorKind::RoleDenied, message });
+                return Err(NoAnswer::Credentials(brief(&format!("No credentials: {}", causes(&error)))));
             }
         };
         Ok(known.insert(Known { credentials, until }).credentials.clone())
@@ -110,9 +110,8 @@ impl Signer {
     }
 }
 
-fn unsignable(error: &(dyn std::error::Error + 'static)) -> InvokeError {
-    let message = brief(&format!("The request cannot be signed: {}", causes(error)));
-    InvokeError { kind: InvokeErrorKind::Other, message }
+fn unsignable(error: &(dyn std::error::Error + 'static)) -> NoAnswer {
+    NoAnswer::Unsigned(brief(&format!("The request cannot be signed: {}", causes(error))))
 }
 
 /// Credentials in a file may be replaced at any time; the SDK's own clients look as often.
