@@ -37,10 +37,12 @@ fn text(part: &[u8]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    type Check = fn(&[u8]);
+
     /// What has broken a promise once, and what bending begins with.
     #[test]
     fn the_seeds_hold() {
-        let targets: [(&str, fn(&[u8])); 8] = [
+        let targets: [(&str, Check); 8] = [
             ("columns", super::columns::check),
             ("jq_input", super::jq_input::check),
             ("jq_query", super::jq_query::check),
