@@ -54,7 +54,7 @@ pub trait ColumnWriter: Send {
     fn memory_bytes(&self) -> usize;
 }
 
-/// Why a columnar file cannot be written.
+/// Why a columnar file cannot be written, or read back.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// An option is outside its range or not supported; the same options fail again.
@@ -87,6 +87,14 @@ pub enum FormatError {
         /// Which format.
         format: &'static str,
         /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What should be a columnar file is none, or one that is damaged.
+    #[error("reading {format}")]
+    Unreadable {
+        /// Which format.
+        format: &'static str,
+        /// What its reader said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -30,12 +30,14 @@
 //! <https://docs.aws.amazon.com/firehose/latest/APIReference/API_ParquetSerDe.html>
 
 mod dictionary;
+mod rows;
 mod schema;
 mod stored;
 mod writer;
 
 use arrow_schema::{Schema, SchemaRef};
 
+pub use self::rows::rows;
 use super::{ColumnWriter, FormatError, batches};
 
 /// What AWS calls `ParquetSerDe`.
