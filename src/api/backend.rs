@@ -27,7 +27,7 @@ pub trait Backend: Send + Sync {
     /// As the API's model says; [`ApiError::unknown_operation`] for one that is not known.
     async fn control(&self, operation: &str, request: Value) -> Result<Value, ApiError>;
 
-    /// What every stream does, by name.
+    /// What every stream does, by name; their tables are left out.
     fn statuses(&self) -> Vec<StreamStatus>;
 
     /// What one stream does.
@@ -143,8 +143,30 @@ pub struct StreamStatus {
     pub disk_budget_bytes: u64,
     /// Bytes of them that were set aside as damaged.
     pub quarantined_bytes: u64,
+    /// What its records become rows of; `None` where they do not, before the first ones did, and among all streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaStatus>,
     /// Its readers, the main one first.
     pub cursors: Vec<CursorStatus>,
+}
+
+/// The table that the records of a stream become rows of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SchemaStatus {
+    /// Names the columns: another table has another one.
+    pub id: String,
+    /// In the order of the files.
+    pub columns: Vec<ColumnStatus>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ColumnStatus {
+    /// Lower case.
+    pub name: String,
+    /// Hive's name of its type, such as `array<int>`.
+    #[serde(rename = "type")]
+    pub hive_type: String,
 }
 
 /// What one reader of a stream's logs does.

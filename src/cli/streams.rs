@@ -59,6 +59,23 @@ pub(super) struct Stream {
     log_bytes: u64,
     disk_budget_bytes: u64,
     quarantined_bytes: u64,
+    /// Where records become rows, and where the service says so.
+    #[serde(default)]
+    pub(super) schema: Option<Schema>,
+}
+
+/// What the rows of a stream look like.
+#[derive(Debug, Deserialize)]
+pub(super) struct Schema {
+    id: String,
+    pub(super) columns: Vec<Column>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Column {
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) hive_type: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,5 +106,5 @@ struct LastError {
 const EXAMPLES: &str = "\
 Examples:
   hydrant streams                  a line for each cursor of each stream
-  hydrant streams clicks           one stream, with the text of its last error
+  hydrant streams clicks           one stream, with the text of its last error and its columns
   hydrant streams --json | jq '.streams[] | select(.cursors[].lastError)'";

@@ -76,7 +76,7 @@ impl Backend for Service {
 
     fn status(&self, name: &str) -> Option<StreamStatus> {
         let running = self.inner.streams.read().get(name).map(Arc::clone)?;
-        Some(running.status())
+        Some(running.detail())
     }
 
     async fn flush(&self, name: &str, wait: Option<Duration>) -> Result<Flushed, OrderError> {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hydrant_model::Cursor;
+use hydrant_transforms::formats::schema::Column;
 
 use super::running::{Running, destination};
-use crate::api::backend::{CursorStatus, LastError, StreamStatus};
+use crate::api::backend::{ColumnStatus, CursorStatus, LastError, SchemaStatus, StreamStatus};
 use crate::delivery::ledger::{Contents, State};
 use crate::telemetry::{CursorLevels, StreamLevels};
 
@@ -18,6 +19,11 @@ struct Waiting {
 }
 
 impl Running {
+    /// The status with what is too long to be shown of all streams.
+    pub(super) fn detail(&self) -> StreamStatus {
+        StreamStatus { schema: self.schema(), ..self.status() }
+    }
+
     pub(super) fn status(&self) -> StreamStatus {
         let described = self.described();
         let account = self.log.account();
@@ -30,6 +36,7 @@ impl Running {
             log_bytes: account.used(),
             disk_budget_bytes: account.budget(),
             quarantined_bytes: self.quarantined_bytes(),
+            schema: None,
             cursors: self.cursors().map(|cursor| self.cursor_status(cursor)).collect(),
         }
     }
@@ -51,6 +58,18 @@ impl Running {
 
     pub(super) fn is_writable(&self) -> bool {
         self.log.is_writable() && self.handle.stream.ledger.log().is_writable()
+    }
+
+    /// The table found last, while records are converted.
+    fn schema(&self) -> Option<SchemaStatus> {
+        let stream = &self.handle.stream;
+        stream.current().processing.conversion.as_ref()?;
+        stream.ledger.with(|state| {
+            let id = state.schema?.to_string();
+            let columns = state.newest_schema()?.columns().iter();
+            let column = |it: &Column| ColumnStatus { name: it.name.clone(), hive_type: it.hive_type.to_string() };
+            Some(SchemaStatus { id, columns: columns.map(column).collect() })
+        })
     }
 
     /// Those that have had something to do.

@@ -374,3 +374,52 @@ async fn a_glue_that_cannot_be_reached_refuses_a_request_and_not_the_start() {
     assert!(told.message.contains("did not give it"), "{told:?}");
     hydrant.terminate().await;
 }
+
+/// The columns that the status of a stream shows, with the table's id.
+async fn shown(client: &Client, name: &str) -> Option<(String, Vec<String>)> {
+    let schema = client.status(name).await.get("schema").cloned()?;
+    let column = |it: &Value| format!("{} {}", it["name"].as_str().expect("text"), it["type"].as_str().expect("text"));
+    let columns = schema["columns"].as_array().expect("columns").iter().map(column).collect();
+    Some((schema["id"].as_str().expect("text").to_owned(), columns))
+}
+
+#[tokio::test]
+async fn the_table_in_use_is_shown_and_grows_with_the_records() {
+    let bench = Bench::new();
+    bench.schema("sales.clicks.sql", DDL);
+    let hydrant = Hydrant::start(&bench.setup()).await;
+    let client = &hydrant.client;
+    let mut inferred = conversion();
+    inferred.as_object_mut().expect("members").remove("SchemaConfiguration");
+    client.create(&Stream::new("inferred").with(CONVERSION, inferred)).await;
+    client.create(&stream("named")).await;
+    client.create(&Stream::new("plain")).await;
+    for name in ["inferred", "named", "plain"] {
+        assert_eq!(shown(client, name).await, None, "nothing became a row yet");
+        client.put_lines(name, "{\"page\":\"/\",\"n\":1}\n").await;
+        client.flush(name).await;
+    }
+    assert_eq!(shown(client, "plain").await, None);
+    let (_, columns) = shown(client, "named").await.expect("a table");
+    assert_eq!(columns, ["page string", "at timestamp"]);
+    let (first, columns) = shown(client, "inferred").await.expect("a table");
+    assert_eq!(columns, ["page string", "n bigint"]);
+    client.put_lines("inferred", "{\"page\":\"/\",\"who\":{\"name\":\"ada\",\"tags\":[\"new\"]},\"n\":2}\n").await;
+    client.flush("inferred").await;
+    let grown = shown(client, "inferred").await.expect("a table");
+    assert_eq!(grown.1, ["page string", "n bigint", "who struct<name:string,tags:array<string>>"]);
+    assert_ne!(grown.0, first, "another table has another id");
+    let (_, all) = client.get("/streams").await;
+    assert!(!all.contains("schema"), "{all}");
+    hydrant.terminate().await;
+
+    let hydrant = Hydrant::start(&bench.setup()).await;
+    let client = &hydrant.client;
+    assert_eq!(shown(client, "inferred").await, Some(grown.clone()), "the table is kept with the stream");
+    client.put_lines("inferred", "{\"page\":\"/\"}\n").await;
+    client.flush("inferred").await;
+    assert_eq!(shown(client, "inferred").await, Some(grown), "what a record leaves out stays");
+    client.update("inferred", &json!({ CONVERSION: {"Enabled": false} })).await;
+    assert_eq!(shown(client, "inferred").await, None, "records are delivered as they are");
+    hydrant.terminate().await;
+}

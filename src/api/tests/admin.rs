@@ -46,8 +46,10 @@ async fn status_shows_what_streams_do() {
             "nextRetrySeconds": null, "parked": 0, "deliveredRecords": 1, "deliveredBytes": 2, "deliveredObjects": 3,
         }],
     });
-    assert_eq!(wire.get("/streams/clicks").await.json(), expected);
     assert_eq!(wire.get("/streams").await.json(), json!({ "streams": [expected] }));
+    let mut detail = expected;
+    detail["schema"] = json!({ "id": "0b", "columns": [{ "name": "page", "type": "string" }] });
+    assert_eq!(wire.get("/streams/clicks").await.json(), detail);
     assert_eq!(wire.get("/streams/nobody").await.problem().0, 404);
 }
 

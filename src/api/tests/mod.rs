@@ -26,7 +26,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{
-    Appended, CursorStatus, Flushed, LastError, OrderError, PutError, PutTarget, Refused, StreamStatus,
+    Appended, ColumnStatus, CursorStatus, Flushed, LastError, OrderError, PutError, PutTarget, Refused, SchemaStatus,
+    StreamStatus,
 };
 use super::put::{Records, StreamTag};
 use super::{ApiError, ApiSettings, Backend, serve};
@@ -155,7 +156,7 @@ impl Backend for Table {
     }
 
     fn statuses(&self) -> Vec<StreamStatus> {
-        self.status(NAME).into_iter().collect()
+        self.status(NAME).map(|status| StreamStatus { schema: None, ..status }).into_iter().collect()
     }
 
     fn status(&self, name: &str) -> Option<StreamStatus> {
@@ -163,6 +164,10 @@ impl Backend for Table {
             log_bytes: 1,
             disk_budget_bytes: 2,
             quarantined_bytes: 0,
+            schema: Some(SchemaStatus {
+                id: "0b".to_owned(),
+                columns: vec![ColumnStatus { name: "page".to_owned(), hive_type: "string".to_owned() }],
+            }),
             name: NAME.to_owned(),
             id: "0a".to_owned(),
             status: "ACTIVE".to_owned(),

@@ -6,7 +6,7 @@ use std::mem;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Cursor, Stream};
+use super::{Cursor, Schema, Stream};
 use crate::cli::show::{bytes, counted, one_line, seconds};
 
 /// A line for each cursor, then what needs attention.
@@ -33,7 +33,7 @@ pub(super) fn overview(streams: &[Stream]) -> String {
     text
 }
 
-/// One stream, a fact a line.
+/// One stream, a fact a line, then the columns of its rows.
 pub(super) fn detail(stream: &Stream) -> String {
     let budget = format!("{} of {}", bytes(stream.log_bytes), bytes(stream.disk_budget_bytes));
     let mut facts = vec![
@@ -56,10 +56,19 @@ pub(super) fn detail(stream: &Stream) -> String {
         }
     }
     let mut text = aligned(&facts);
+    text.extend(stream.schema.as_ref().map(columns));
     for notice in notices(stream) {
         _ = writeln!(text, "{notice}");
     }
     text
+}
+
+/// The table that records become rows of, a column a line: names and struct fields may be those of the records.
+fn columns(schema: &Schema) -> String {
+    let count = counted(schema.columns.len() as u64, "column");
+    let row = |name: &str, hive_type: &str| vec![format!("  {}", one_line(name, 60)), one_line(hive_type, 1000)];
+    let rows: Vec<_> = schema.columns.iter().map(|column| row(&column.name, &column.hive_type)).collect();
+    format!("rows have {count} (schema {}):\n{}", one_line(&schema.id, 64), aligned(&rows))
 }
 
 fn cursor_columns(cursor: &Cursor) -> [String; 7] {

@@ -14,7 +14,7 @@ fn the_overview_has_a_line_for_each_cursor_and_what_needs_attention() {
 }
 
 #[test]
-fn the_detail_shows_the_whole_last_error_on_its_line() {
+fn the_detail_shows_the_whole_last_error_on_its_line_and_the_columns() {
     assert_eq!(detail(&streams()[1]), include_str!("detail.txt"));
 }
 
