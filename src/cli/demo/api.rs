@@ -7,28 +7,18 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::streams::Stream;
 use crate::cli::Error;
 use crate::cli::client::Client;
+use crate::cli::streams::Stream as Status;
 use crate::clock::Clock;
 
-/// Creates the stream and waits until it is active.
-pub(super) async fn create_stream(client: &Client, clock: &Clock) -> Result<(), Error> {
-    let destination = json!({
-        "RoleARN": "arn:aws:iam::000000000000:role/demo",
-        "BucketARN": format!("arn:aws:s3:::{BUCKET}"),
-        "Prefix": PREFIX,
-        "ErrorOutputPrefix": "errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/",
-        "BufferingHints": {"SizeInMBs": BUFFER_MIB, "IntervalInSeconds": BUFFER_SECONDS},
-        "CompressionFormat": "GZIP",
-    });
-    let request = json!({
-        "DeliveryStreamName": STREAM,
-        "DeliveryStreamType": "DirectPut",
-        "ExtendedS3DestinationConfiguration": destination,
-    });
-    call::<Value>(client, "CreateDeliveryStream", &request).await?;
+/// Creates a stream and waits until it is active.
+pub(super) async fn create(client: &Client, stream: Stream, clock: &Clock) -> Result<(), Error> {
+    call::<Value>(client, "CreateDeliveryStream", &stream.request()).await?;
+    let named = json!({"DeliveryStreamName": stream.name()});
     for _ in 0..PATIENCE {
-        let answer: Value = call(client, "DescribeDeliveryStream", &json!({"DeliveryStreamName": STREAM})).await?;
+        let answer: Value = call(client, "DescribeDeliveryStream", &named).await?;
         let status = answer.pointer("/DeliveryStreamDescription/DeliveryStreamStatus").and_then(Value::as_str);
         match status {
             Some("ACTIVE") => return Ok(()),
@@ -40,10 +30,15 @@ pub(super) async fn create_stream(client: &Client, clock: &Clock) -> Result<(), 
 }
 
 /// Puts `records`, at most [`MAX_BATCH_RECORDS`]; those that are told to slow down come again.
-pub(super) async fn put_batch(client: &Client, mut records: Vec<String>, clock: &Clock) -> Result<(), Error> {
+pub(super) async fn put_batch(
+    client: &Client,
+    stream: Stream,
+    mut records: Vec<String>,
+    clock: &Clock,
+) -> Result<(), Error> {
     for _ in 0..PATIENCE {
         let encoded = records.iter().map(|record| json!({"Data": base64_simd::STANDARD.encode_to_string(record)}));
-        let request = json!({"DeliveryStreamName": STREAM, "Records": encoded.collect::<Vec<Value>>()});
+        let request = json!({"DeliveryStreamName": stream.name(), "Records": encoded.collect::<Vec<Value>>()});
         let answer: BatchAnswer = call(client, "PutRecordBatch", &request).await?;
         if answer.request_responses.len() != records.len() {
             let (told, sent) = (answer.request_responses.len(), records.len());
@@ -80,16 +75,13 @@ async fn call<T: serde::de::DeserializeOwned>(client: &Client, operation: &str, 
     client.json(request).await
 }
 
-/// The delivery stream.
-pub(super) const STREAM: &str = "clicks";
-/// The bucket; a directory.
-pub(super) const BUCKET: &str = "demo";
-/// Where in the bucket.
-pub(super) const PREFIX: &str = "clicks/!{timestamp:yyyy/MM/dd/HH}/";
-/// Buffering hint.
-pub(super) const BUFFER_MIB: u64 = 1;
-/// Buffering hint.
-pub(super) const BUFFER_SECONDS: u64 = 60;
+/// What the records of a stream became rows of: each column with its type.
+pub(super) async fn columns(client: &Client, stream: Stream) -> Result<Vec<String>, Error> {
+    let status: Status = client.json(client.request(Method::GET, &["streams", stream.name()])?).await?;
+    let columns = status.schema.map(|schema| schema.columns).unwrap_or_default();
+    Ok(columns.into_iter().map(|column| format!("{} {}", column.name, column.hive_type)).collect())
+}
+
 /// AWS's limit.
 pub(super) const MAX_BATCH_RECORDS: u64 = 500;
 

@@ -1,4 +1,4 @@
-//! The demo's directory: new, empty, or its own.
+//! The demo's directory: new, empty, or its own; with the transform module in it.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -31,6 +31,14 @@ pub(super) fn prepare(dir: &Path) -> Result<(), Error> {
     fs::write(&marker, MARKER_TEXT).map_err(Error::file("writing", &marker))
 }
 
+/// Puts the transform module where a service on `dir` looks for modules.
+pub(super) fn add_module(dir: &Path) -> Result<(), Error> {
+    let modules = dir.join("modules");
+    fs::create_dir_all(&modules).map_err(Error::file("making", &modules))?;
+    let module = modules.join("clicks.wasm");
+    fs::write(&module, CLICKS_MODULE).map_err(Error::file("writing", &module))
+}
+
 /// Removes what the service made, and nothing else.
 fn clear(dir: &Path) -> Result<(), Error> {
     let lock = dir.join("lock");
@@ -58,5 +66,7 @@ fn clear(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Built from `transforms/guest/examples/clicks`, and held against it by the tests of `transforms`.
+const CLICKS_MODULE: &[u8] = include_bytes!("../../../transforms/guest/prebuilt/clicks.wasm");
 const MARKER: &str = ".hydrant-demo";
 const MARKER_TEXT: &str = "`hydrant demo` made this directory and replaces what is in it.\n";

@@ -5,7 +5,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
+use crate::cli::out::Captured;
 use crate::cli::tests::run;
+use crate::clock::Clock;
 use crate::settings::Environment;
 
 #[test]
@@ -39,20 +41,21 @@ fn write(path: &Path, lines: impl IntoIterator<Item = String>) {
 fn only_each_click_once_and_unchanged_is_a_success() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second) = (dir.path().join("clicks/2026/a.gz"), dir.path().join("clicks/2026/b.gz"));
-    let judged = || objects::judge(&objects::read(dir.path()).unwrap(), 10);
+    let read = || objects::read(dir.path(), Form::Lines).unwrap();
+    let judged = || objects::judge(&read(), 10);
     write(&first, (5..10).map(clicks::click));
     write(&second, (0..5).map(clicks::click));
     assert_eq!(judged().unwrap(), "10 records in 2 objects");
-    let objects = objects::read(dir.path()).unwrap();
-    assert_eq!((&objects[0].path, objects[0].lines.len()), (&first, 5));
-    assert_eq!(objects[0].first_line, clicks::click(5).trim_end());
+    let objects = read();
+    assert_eq!((&objects[0].path, objects[0].records.len()), (&first, 5));
+    assert_eq!(objects[0].first, clicks::click(5).trim_end());
     assert_eq!(objects[0].bytes, fs::metadata(&first).unwrap().len());
 
     write(&second, (0..4).map(clicks::click));
     let fault = |missing, repeated, strange| {
         Err(format!(
-            "10 records were posted; in 2 objects, {missing} are missing, {repeated} repeated, and {strange} lines are not what \
-             was posted"
+            "10 records were posted; in 2 objects, {missing} are missing, {repeated} repeated, and {strange} are not what was \
+             posted"
         ))
     };
     write(&second, (0..4).chain([5]).map(clicks::click));
@@ -106,4 +109,56 @@ fn paths_are_shown_so_that_a_shell_reads_them() {
     let shown = |path: &str| quoted(Path::new(path));
     assert_eq!(shown("./hydrant-demo/a_b"), "./hydrant-demo/a_b");
     assert_eq!(shown("my demo's"), r"'my demo'\''s'");
+}
+
+#[test]
+fn a_query_is_shown_so_that_a_shell_and_sql_read_it() {
+    let next = |dir: &str| what_next(Path::new(dir), &Path::new(dir).join("objects/demo"));
+    let query = |dir: &str| next(dir).lines().nth(1).unwrap().to_owned();
+    assert_eq!(
+        query("hydrant-demo"),
+        "query them:    duckdb -c \"select country, section, count(*) as clicks, sum(cents) as cents from \
+         read_parquet('hydrant-demo/objects/demo/shop/**/*.parquet', hive_partitioning=true) group by all order by all\""
+    );
+    let awkward = query("$my demo's");
+    assert!(awkward.contains(r"-c 'select "), "{awkward}");
+    assert!(awkward.contains(r"read_parquet('\''$my demo'\'''\''s/objects/"), "{awkward}");
+}
+
+/// A run with few records: everything but the speed.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_click_is_in_both_streams_and_nothing_that_lies_elsewhere_counts() {
+    _ = rustls::crypto::ring::default_provider().install_default();
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("demo");
+    let environment = Environment::of([]);
+    let (mut out, results, _) = Captured::out();
+    let mut context = Context { environment: &environment, out: &mut out, clock: Clock::system() };
+    Box::pin(super::run(&dir, 1200, &mut context)).await.unwrap();
+    let text = results.text();
+    for line in [
+        "1,200 records in 1 object: each that was accepted, exactly once, byte for byte",
+        "1,200 records in 18 objects: each that was accepted, exactly once, in the folder of its country and section",
+        "the columns were inferred: number bigint, time string, ",
+        "device struct<kind:string,system:string,touch:boolean,pixels:bigint>, section string",
+        "query them:    duckdb -c \"select country",
+    ] {
+        assert!(text.contains(line), "{line}:\n{text}");
+    }
+
+    let shop = dir.join("objects/demo/shop");
+    let told = || objects::judge(&objects::read(&shop, Form::Rows).unwrap(), 1200).unwrap_err();
+    let german = shop.join("country=DE/section=cart");
+    let object = fs::read_dir(&german).unwrap().next().unwrap().unwrap();
+    let rows = objects::read(&german, Form::Rows).unwrap()[0].records.len();
+    let elsewhere = shop.join("country=FR/section=cart").join(object.file_name());
+    fs::copy(object.path(), &elsewhere).unwrap();
+    assert!(told().ends_with(&format!("0 are missing, 0 repeated, and {rows} are not what was posted")), "{}", told());
+    fs::rename(&elsewhere, german.join("again.parquet")).unwrap();
+    assert!(told().ends_with(&format!("0 are missing, {rows} repeated, and 0 are not what was posted")), "{}", told());
+    fs::write(object.path(), "PAR1").unwrap();
+    let damaged = objects::read(&shop, Form::Rows).unwrap_err();
+    assert!(damaged.to_string().starts_with("unpacking "), "{damaged}");
+    fs::remove_dir_all(&shop).unwrap();
+    assert!(told().contains("in 0 objects, 1200 are missing"), "{}", told());
 }
