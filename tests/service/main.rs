@@ -7,6 +7,7 @@
 //! | [`catalog`] | names, stream files, damaged folders, `--strict`, `check` |
 //! | [`processing`] | processors, modules, partitions, the error output, the backup |
 //! | [`conversion`] | format conversion: what is accepted, and where tables are found |
+//! | [`subscription`] | CloudWatch's log events by service and level, as Parquet |
 //! | [`hostile`] | transform modules that do what they must not |
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |
@@ -45,3 +46,4 @@ mod hostile;
 mod processing;
 mod promises;
 mod road;
+mod subscription;
