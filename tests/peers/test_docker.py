@@ -1,6 +1,9 @@
 """The image and the compose file, on a Docker engine of the test's own."""
 
+import collections
+import contextlib
 import gzip
+import io
 import json
 import os
 import re
@@ -8,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import boto3
@@ -142,13 +146,13 @@ def documented_command(marker: str) -> list[str]:
 
 
 def lake(engine) -> dict[str, bytes]:
-    """What lies in the bucket of the mounted stream file, unpacked."""
+    """What the stream `clicks` left in the bucket of the mounted stream files, unpacked."""
     client = boto3.client(
         "s3", endpoint_url=minio_url(engine), region_name="us-east-1",
         aws_access_key_id="hydrant", aws_secret_access_key="hydrant-secret",
     )
     try:
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket="lake")
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket="lake", Prefix="clicks/")
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
     except botocore.exceptions.ClientError as error:
         assert error.response["Error"]["Code"] == "NoSuchBucket"
@@ -161,14 +165,56 @@ def health(engine) -> str:
 
 
 def test_the_documented_curl_makes_an_object(composed):
-    command = documented_command("curl -H")
-    command[-1] = command[-1].replace(":4573/", f":{composed.ports['HYDRANT_PORT']}/")
-    answer = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    assert answer["accepted"] == 1
+    assert curled(composed, documented_command("curl -H .*/clicks/records"))["accepted"] == 1
     found = until("the object, without a flush", lambda: lake(composed), seconds=40)
     ((key, body),) = found.items()
     assert body == b'{"page":"/"}\n'
     assert re.fullmatch(r"clicks/\d{4}/\d\d/\d\d/\d\d/clicks-1-.*\.gz", key), key
+
+
+def curled(engine, command: list[str]) -> dict:
+    """The answer to a documented command, from the port that is published here."""
+    command = [*command[:-1], command[-1].replace(":4573/", f":{engine.ports['HYDRANT_PORT']}/")]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def test_clicks_through_the_mounted_module_are_partitioned_parquet(composed):
+    assert curled(composed, documented_command("curl -H .*/shop/records"))["accepted"] == 1
+    url = f"http://127.0.0.1:{composed.ports['HYDRANT_PORT']}/streams/shop"
+    clicks = [
+        {"page": f"/{['products', 'cart'][n % 2]}/{n}", "country": ["DE", "FR", "JP", ""][n % 4], "cents": n,
+         "time": f"2026-07-13T14:05:{n % 60:02}.5Z", "device": {"kind": "phone", "system": "iOS"}, "new": True}
+        for n in range(400)
+    ]
+    headers = {"Content-Type": "application/x-ndjson"}
+    body = "".join(json.dumps(click) + "\n" for click in clicks)
+    assert requests.post(f"{url}/records", data=body, headers=headers, timeout=10).json()["accepted"] == 400
+    assert requests.post(f"{url}/flush", params={"wait": 60}, timeout=70).status_code == 200
+    columns = {column["name"]: column["type"] for column in requests.get(url, timeout=10).json()["schema"]["columns"]}
+    assert columns == {
+        "time": "timestamp", "button": "string", "page": "string", "cents": "bigint",
+        "device": "struct<kind:string,system:string>",
+    }
+    # As the documentation reads them.
+    (program,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/parquet.md").read_text(), re.MULTILINE | re.DOTALL)
+    names, said = {}, io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(program.replace(":9000", f":{composed.ports['MINIO_PORT']}"), names)
+    kept = [click for click in clicks if click["country"]] + [{"page": "/cart/7", "country": "DE", "cents": 990}]
+    counted = collections.Counter((click["country"], click["page"].split("/")[1]) for click in kept)
+    for (country, section), count in counted.items():
+        assert re.search(rf"{country}\W+{section}\W+{count}\b", said.getvalue()), said.getvalue()
+    rows = names["shop"].to_table().to_pylist()
+    key = lambda row: (row["cents"], row["page"])  # noqa: E731
+    wanted = [
+        {"page": click["page"], "country": click["country"], "section": click["page"].split("/")[1],
+         "cents": click["cents"], "button": None, "device": click.get("device"),
+         "time": datetime.fromisoformat(click["time"].removesuffix("Z")) if "time" in click else None}
+        for click in kept
+    ]
+    assert sorted(rows, key=key) == sorted(wanted, key=key)
+    for path in names["shop"].files:
+        assert re.fullmatch(r"lake/shop/country=[A-Z]{2}/section=\w+/shop-1-.*\.parquet", path), path
 
 
 def test_the_container_is_healthy_and_not_root(composed):

@@ -4,7 +4,7 @@
 #   build.sh [FOLDER]     all of them, into FOLDER (default: target/modules); what a toolchain is missing for is told, and the
 #                         exit code is then 1
 #   build.sh --rust [FOLDER]   only those in Rust
-#   build.sh --keep       builds prebuilt/clicks.wasm anew and notes what it was built from
+#   build.sh --keep       builds prebuilt/clicks.wasm anew, with its copy for docker/compose.yaml, and notes what it was built from
 #   build.sh --check      builds it, too, and compares: byte for byte where the compiler is the one it was built with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -76,6 +76,7 @@ keep() {
     has_rust
     rust release clicks prebuilt
     chmod 644 prebuilt/clicks.wasm
+    cp -p prebuilt/clicks.wasm ../../docker/modules/clicks.wasm
     { rustc --version | sed 's/^/# built by /' && sources; } >prebuilt/clicks.sources
     wc -c prebuilt/clicks.wasm
 }

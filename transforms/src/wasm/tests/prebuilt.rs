@@ -23,6 +23,8 @@ fn it_is_as_old_as_its_sources() {
         );
     }
     assert!(CLICKS.len() < 100_000, "{} bytes are too many to keep", CLICKS.len());
+    let composed = std::fs::read(guest.join("../../docker/modules/clicks.wasm")).unwrap();
+    assert!(composed == CLICKS, "docker/modules/clicks.wasm is another: run transforms/guest/build.sh --keep");
 }
 
 #[test]
