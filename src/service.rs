@@ -56,6 +56,8 @@ use crate::telemetry::Telemetry;
 pub use reach::{reach, rulebook};
 pub use start::run;
 
+pub(crate) use modules::Configuration as ModuleConfiguration;
+
 use running::Running;
 
 /// Why the service did not start, or ended before it was asked to.

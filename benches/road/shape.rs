@@ -84,7 +84,7 @@ pub(crate) fn furnish(data: &Path, shape: Shape) -> anyhow::Result<()> {
             std::fs::write(modules.join("echo.wasm"), crate::guests::judging(crate::guests::ECHO))?;
         }
         Shape::Module(name) => {
-            let from = std::env::var_os("HYDRANT_MODULES").map(PathBuf::from);
+            let from = std::env::var_os("HYDRANT_BENCH_MODULES").map(PathBuf::from);
             let from = from.unwrap_or_else(|| PathBuf::from("transforms/guest/target/modules"));
             let file = from.join(format!("{name}.wasm"));
             ensure!(file.is_file(), "{} is missing; transforms/guest/build.sh --rust builds it", file.display());

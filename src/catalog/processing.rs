@@ -97,6 +97,11 @@ pub trait Stage: Send + Sync {
     /// # Errors
     /// What it cannot be made of; the records wait.
     fn open(&self) -> Result<Processor, String>;
+
+    /// What it holds beside the records, as far as that is known.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// What all error entries of a stream share.
@@ -179,9 +184,9 @@ impl Processing {
         if self.is_empty() { bytes } else { bytes.saturating_mul(UNPACKED).max(LEAST_MOST_BYTES) }
     }
 
-    /// The most that the processors hold of records at a time: a few forms of a frame.
+    /// The most that the processors hold at a time: a few forms of a frame, and what each has of its own.
     pub fn memory_bytes(&self) -> usize {
-        if self.is_empty() { 0 } else { STAGE_BYTES }
+        if self.is_empty() { 0 } else { STAGE_BYTES + self.stages.iter().map(|it| it.memory_bytes()).sum::<usize>() }
     }
 
     /// Makes every processor.

@@ -192,7 +192,8 @@ impl Stream {
         let place = Arc::clone(window).acquire_owned().await.expect("the window is never closed");
         let current = self.current();
         let (flush_to, now) = (self.flush_to.get(), self.shop.clock.now());
-        let mut urgency = Urgency { hints: current.objects.hints, flush_to, pressed: self.is_spool_pressed() };
+        let flushed = self.spool.flushed(flush_to, self.ledger.with(|state| state.main.cut_to));
+        let mut urgency = Urgency { hints: current.objects.hints, flush_to: flushed, pressed: self.is_spool_pressed() };
         if current.processing.kept != Kept::ByPartition {
             // What waits was cut by these hints before it was processed.
             urgency.hints.interval = std::time::Duration::ZERO;

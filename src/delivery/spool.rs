@@ -47,6 +47,16 @@ pub struct Spool {
     writing: Mutex<Option<Offset>>,
     /// The table does not say yet what waits: the spool must be scanned.
     unknown: AtomicBool,
+    flushes: Mutex<Flushes>,
+}
+
+/// Flushes of the records' log, as the spool follows them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flushes {
+    /// Whatever was made of a record below leaves now.
+    reached: Offset,
+    /// The one that is followed: later ones wait for it, or one that is asked for again and again would never be reached.
+    to: Offset,
 }
 
 impl Spool {
@@ -59,6 +69,7 @@ impl Spool {
             leaving: Mutex::default(),
             writing: Mutex::default(),
             unknown,
+            flushes: Mutex::default(),
         })
     }
 
@@ -82,6 +93,12 @@ impl Spool {
         let from = self.log.synced().offset;
         *self.writing.lock() = writing.then_some(from);
         from
+    }
+
+    /// Whatever was made of records below this leaves now, where `flush_to` was asked for and records below `processed_to` are
+    /// processed.
+    pub(super) fn flushed(&self, flush_to: Offset, processed_to: Offset) -> Offset {
+        self.flushes.lock().follow(flush_to, processed_to)
     }
 
     /// Looks at the table.
@@ -143,7 +160,37 @@ impl Spool {
     }
 }
 
+impl Flushes {
+    /// A partition leaves when all that belongs to it is there, and not in as many pieces as there are passes.
+    fn follow(&mut self, flush_to: Offset, processed_to: Offset) -> Offset {
+        if processed_to >= self.to {
+            self.reached = if processed_to >= flush_to { flush_to } else { self.to };
+            self.to = flush_to;
+        }
+        self.reached
+    }
+}
+
 /// Whether a slice that waits for an intent begins at `head` of `run`.
 fn waits(ledger: &Ledger, run: SetId, head: Offset) -> bool {
     ledger.with(|state| state.spool.waits(run, head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_counts_when_all_below_it_is_processed_and_is_reached_whatever_is_asked_meanwhile() {
+        let mut flushes = Flushes::default();
+        let mut follow = |flush_to, processed_to| flushes.follow(Offset(flush_to), Offset(processed_to)).0;
+        assert_eq!([follow(0, 0), follow(0, 5)], [0, 0]);
+        assert_eq!([follow(10, 5), follow(10, 9), follow(10, 10)], [0, 0, 10]);
+        // Each is asked for before the one before it is reached.
+        assert_eq!(
+            [follow(20, 12), follow(25, 15), follow(30, 21), follow(40, 29), follow(40, 31)],
+            [10, 10, 20, 20, 30]
+        );
+        assert_eq!([follow(40, 35), follow(40, 40), follow(40, 50)], [30, 40, 40]);
+    }
 }

@@ -69,6 +69,10 @@ impl Stage for FunctionStage {
         let (parameters, caller) = (self.parameters.clone(), self.caller.clone());
         Ok(Processor::Remote(Box::new(Asked { remote, parameters, caller })))
     }
+
+    fn memory_bytes(&self) -> usize {
+        self.lambdas.modules.memory_bytes(&self.parameters.arn)
+    }
 }
 
 /// A function behind the endpoint, at work.

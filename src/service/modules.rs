@@ -1,42 +1,70 @@
 //! Transform modules: files of the modules directory, compiled when they are first asked for and when they were replaced.
 //!
-//! A `LambdaArn` names the module of its function: `arn:aws:lambda:…:function:enrich` is `enrich.wasm`. A pass over records takes
-//! the file as it is when the pass begins; what was processed before stays as it is.
+//! A `LambdaArn` names the module of its function: `arn:aws:lambda:…:function:enrich` is `enrich.wasm`, and what
+//! [`Configuration`] tells about it stands beside it. A pass over records takes the file as it is when the pass begins, so that a
+//! replaced one takes effect at an offset of the records' log: what was processed below stays as it is, and a pass under way keeps
+//! the module that it began with. A file that is no good, or not whole yet, takes nobody's place.
+
+mod configuration;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
 use hydrant_transforms::processors::{LambdaParameters, Transform};
 use hydrant_transforms::records::{Arrived, Fates, Records};
-use hydrant_transforms::wasm::{Engine, Limits, Module, Pool, Start, WasmTransform};
+use hydrant_transforms::wasm::{Engine, Module, Pool, WasmTransform};
 use parking_lot::Mutex;
 
+use self::configuration::file_beside;
 use super::Error;
 use super::stamp::Stamp;
+use crate::clock::Clock;
 use crate::settings::Settings;
+
+pub(crate) use self::configuration::Configuration;
 
 /// The modules of a process.
 pub(super) struct Modules {
     dir: PathBuf,
     engine: Engine,
-    loaded: Mutex<HashMap<String, Loaded>>,
+    clock: Clock,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+    /// Counts what was asked for.
+    asked: AtomicU64,
     ticking: Once,
 }
 
-/// A module as its file was.
+/// A module, and when it was last asked for.
+#[derive(Default)]
+struct Slot {
+    loaded: Mutex<Option<Loaded>>,
+    asked: AtomicU64,
+}
+
+/// A module in use.
 struct Loaded {
-    file: Stamp,
+    files: Files,
     pool: Pool,
+    /// What took its place in the directory, and why it does not here.
+    refused: Option<(Option<Files>, String)>,
+}
+
+/// A module's file, and the one beside it, as they were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Files {
+    module: Stamp,
+    configuration: Option<(PathBuf, Stamp)>,
 }
 
 impl Modules {
     /// The modules in the directory that `settings` name. Nothing is compiled yet.
-    pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
+    pub(super) fn open(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let cache = settings.data.join("compiled");
         let engine = Engine::new(Some(&cache)).map_err(|error| Error::Start(error.to_string()))?;
-        let dir = settings.modules.clone();
-        Ok(Self { dir, engine, loaded: Mutex::default(), ticking: Once::new() })
+        let (dir, slots, asked) = (settings.modules.clone(), Mutex::default(), AtomicU64::new(0));
+        Ok(Self { dir, engine, clock, slots, asked, ticking: Once::new() })
     }
 
     /// Whether there is a file for the function that `arn` names.
@@ -44,47 +72,113 @@ impl Modules {
         module_name(arn).is_ok_and(|name| self.path(name).is_file())
     }
 
-    /// Whether the module of the function that `arn` names is there and can run. Compiles it: not for a runtime's own thread.
+    /// Whether the module of the function that `arn` names is there and can run, as its files are now. Compiles it: not for a
+    /// runtime's own thread.
     ///
     /// # Errors
     /// What is wrong with it.
     pub(super) fn check(&self, arn: &str) -> Result<(), String> {
-        self.pool(arn)?.warm().map_err(|fault| format!("LambdaArn {arn}: {}", fault.message()))
+        let slot = self.slot(module_name(arn)?);
+        let pool = self.current(&slot, arn)?;
+        if let Some((_, why)) = slot.loaded.lock().as_ref().and_then(|loaded| loaded.refused.as_ref()) {
+            return Err(why.clone());
+        }
+        pool.warm().map_err(|fault| format!("LambdaArn {arn}: {}", fault.message()))
     }
 
-    /// The transform of a module, as its file is now.
+    /// The transform of a module, as its files are now; as they were where they are no good any more.
     ///
     /// # Errors
-    /// The file is missing, or no module.
+    /// The file is missing, or no module, and never was one while this process ran.
     pub(super) fn transform(&self, lambda: &LambdaParameters) -> Result<Box<dyn Transform>, String> {
-        let transform = WasmTransform::new(self.pool(&lambda.arn)?, lambda.buffer_bytes, lambda.retries);
-        Ok(Box::new(InModule(transform)))
+        let slot = self.slot(module_name(&lambda.arn)?);
+        let pool = self.current(&slot, &lambda.arn)?;
+        self.trim();
+        Ok(Box::new(InModule(WasmTransform::new(pool, lambda.buffer_bytes, lambda.retries))))
+    }
+
+    /// The most bytes that an instance of the module was seen to hold.
+    pub(super) fn memory_bytes(&self, arn: &str) -> usize {
+        let slot = module_name(arn).ok().and_then(|name| self.slots.lock().get(name).cloned());
+        let loaded = slot.as_ref().and_then(|slot| slot.loaded.try_lock());
+        loaded.and_then(|loaded| loaded.as_ref().map(|it| it.pool.most_bytes())).unwrap_or_default()
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.wasm"))
     }
 
-    /// Instances of the module that `arn` names, as its file is now.
-    fn pool(&self, arn: &str) -> Result<Pool, String> {
+    fn slot(&self, name: &str) -> Arc<Slot> {
+        let slot = Arc::clone(self.slots.lock().entry(name.to_owned()).or_default());
+        slot.asked.store(self.asked.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        slot
+    }
+
+    /// Instances of the module that `arn` names. While it is compiled, only those wait who ask for the same one.
+    fn current(&self, slot: &Slot, arn: &str) -> Result<Pool, String> {
         let name = module_name(arn)?;
         let path = self.path(name);
-        let wrong = |error: &dyn std::fmt::Display| format!("LambdaArn {arn}: module {}: {error}", path.display());
-        let file = std::fs::metadata(&path).map_err(|error| wrong(&error))?;
-        let file = Stamp::of(&file);
-        let mut loaded = self.loaded.lock();
-        if let Some(known) = loaded.get(name).filter(|known| known.file == file) {
+        let wrong = |error: String| format!("LambdaArn {arn}: module {}: {error}", path.display());
+        let mut loaded = slot.loaded.lock();
+        let files = Files::of(&path);
+        if let (Some(known), Ok(files)) = (loaded.as_mut(), &files)
+            && known.files == *files
+        {
+            known.refused = None;
             return Ok(known.pool.clone());
         }
-        let bytes = std::fs::read(&path).map_err(|error| wrong(&error))?;
-        let module = Module::load(&self.engine, &bytes, Limits::default()).map_err(|error| wrong(&error))?;
+        let Some(known) = loaded.as_mut() else {
+            let files = files.map_err(wrong)?;
+            let pool = self.load(name, &path).map_err(wrong)?;
+            *loaded = Some(Loaded { files, pool: pool.clone(), refused: None });
+            return Ok(pool);
+        };
+        let found = files.as_ref().ok();
+        if known.refused.as_ref().is_some_and(|(refused, _)| refused.as_ref() == found) {
+            return Ok(known.pool.clone());
+        }
+        // It has to start, too, before it takes the place of one that does.
+        let pool = files.clone().and_then(|_| self.load(name, &path)).and_then(|pool| {
+            pool.warm().map_err(|fault| fault.message().into_owned())?;
+            Ok(pool)
+        });
+        match (pool, files) {
+            (Ok(pool), Ok(files)) => *known = Loaded { files, pool, refused: None },
+            (Err(error), files) => {
+                let error = wrong(error);
+                tracing::error!(module = name, %error, "a module was replaced by what cannot be used; the old one stays in use");
+                known.refused = Some((files.ok(), error));
+            }
+            (Ok(_), Err(_)) => {}
+        }
+        Ok(known.pool.clone())
+    }
+
+    fn load(&self, name: &str, path: &Path) -> Result<Pool, String> {
+        let configuration = Configuration::beside(path)?;
+        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+        let module = Module::load(&self.engine, &bytes, configuration.limits).map_err(|error| error.to_string())?;
         let shown: Arc<str> = name.into();
         let log = Arc::new(move |line: &str| tracing::info!(module = %shown, line, "a module says"));
-        let pool = Pool::new(module, Start { log: Some(log), ..Start::default() });
         self.tick();
-        loaded.insert(name.to_owned(), Loaded { file, pool: pool.clone() });
         tracing::info!(module = name, path = %path.display(), "a transform module is in use");
-        Ok(pool)
+        Ok(Pool::new(module, configuration.start(log, &self.clock)))
+    }
+
+    /// Gives up the instances that were not asked for longest, until the rest is no more than [`IDLE_BYTES`].
+    fn trim(&self) {
+        let mut slots: Vec<_> = self.slots.lock().values().cloned().collect();
+        slots.sort_unstable_by_key(|slot| std::cmp::Reverse(slot.asked.load(Ordering::Relaxed)));
+        let mut idle = 0;
+        for slot in slots {
+            // One that is being loaded has none.
+            let Some(loaded) = slot.loaded.try_lock() else { continue };
+            let Some(Loaded { pool, .. }) = &*loaded else { continue };
+            idle += pool.idle_bytes();
+            if idle > IDLE_BYTES {
+                pool.shrink();
+            }
+        }
     }
 
     /// Has the time pass that the deadlines of modules are counted in, from the first one on.
@@ -102,6 +196,13 @@ impl Modules {
                 tracing::error!(%error, "no thread for the deadlines of modules: one that never ends is not stopped");
             }
         });
+    }
+}
+
+impl Files {
+    fn of(module: &Path) -> Result<Self, String> {
+        let metadata = std::fs::metadata(module).map_err(|error| error.to_string())?;
+        Ok(Self { module: Stamp::of(&metadata), configuration: file_beside(module)? })
     }
 }
 
@@ -128,18 +229,8 @@ fn module_name(arn: &str) -> Result<&str, String> {
     Ok(name)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Memory of instances that wait for the next call, of all modules together.
+const IDLE_BYTES: usize = 32 << 20;
 
-    #[test]
-    fn an_arn_names_its_module_and_never_a_path() {
-        let arn = "arn:aws:lambda:us-east-1:000000000000:function:enrich";
-        assert_eq!(module_name(arn), Ok("enrich"));
-        assert_eq!(module_name(&format!("{arn}:PROD")), Ok("enrich"));
-        assert_eq!(module_name("enrich-2"), Ok("enrich-2"));
-        for wrong in ["", "../x", "arn:aws:lambda:r:a:function:../x", "arn:aws:lambda:r:a:layer:x", "a/b"] {
-            assert!(module_name(wrong).is_err(), "{wrong}");
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,7 @@ impl Service {
             Some(url) => Some(Functions::open(url, &settings, &sdk_config(&settings).await, clock.clone())?),
             None => None,
         };
-        let modules = Modules::open(&settings)?;
+        let modules = Modules::open(&settings, clock.clone())?;
         let lambdas = Arc::new(Lambdas { modules, endpoint, place: place.clone() });
         let tables = Tables::open(&settings, clock.clone()).await?;
         Ok(Self {

@@ -22,8 +22,13 @@ struct Places {
 }
 
 /// Creates a stream of records that go through a module, in calls of `call_mebibytes`.
-async fn create(bench: &Bench, name: &str, module: &[u8], call_mebibytes: &str) {
+pub(crate) async fn create(bench: &Bench, name: &str, module: &[u8], call_mebibytes: &str) {
     replace(bench, name, module);
+    bench.hydrant.client.create(&stream(name, call_mebibytes)).await;
+}
+
+/// A stream of records that go through the module of its name, in calls of `call_mebibytes`.
+pub(crate) fn stream(name: &str, call_mebibytes: &str) -> Stream {
     let lambda = processor(
         "Lambda",
         &[
@@ -32,15 +37,14 @@ async fn create(bench: &Bench, name: &str, module: &[u8], call_mebibytes: &str) 
             ("BufferIntervalInSeconds", "60"),
         ],
     );
-    let stream = Stream::new(name)
+    Stream::new(name)
         .with("ErrorOutputPrefix", format!("{name}-errors/!{{firehose:error-output-type}}/"))
         .with("ProcessingConfiguration", processors(&[lambda]))
-        .interval(900.0);
-    bench.hydrant.client.create(&stream).await;
+        .interval(900.0)
 }
 
 /// Puts `module` in the place of the one that the stream `name` has.
-fn replace(bench: &Bench, name: &str, module: &[u8]) {
+pub(crate) fn replace(bench: &Bench, name: &str, module: &[u8]) {
     let modules = bench.data.path().join("modules");
     std::fs::create_dir_all(&modules).expect("a directory");
     let file = modules.join(format!("{name}.wasm"));

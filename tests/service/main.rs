@@ -43,6 +43,7 @@ mod crash;
 mod disk;
 mod hardship;
 mod hostile;
+mod modules;
 mod processing;
 mod promises;
 mod road;

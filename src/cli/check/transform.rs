@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hydrant_transforms::wasm::trial::{Difference, Fate, Trial, trial};
-use hydrant_transforms::wasm::{Engine, Limits, Module, Start};
+use hydrant_transforms::wasm::{Engine, Module};
 use parking_lot::Mutex;
 
 use crate::cli::show::{counted, one_line};
 use crate::cli::{Context, Error};
 use crate::clock::Clock;
+use crate::service::ModuleConfiguration;
 
 /// Runs the module in `module` over the lines of `records`, and shows the fate of each.
 pub(super) async fn run(module: &Path, records: &Path, context: &mut Context<'_>) -> Result<(), Error> {
@@ -19,7 +20,8 @@ pub(super) async fn run(module: &Path, records: &Path, context: &mut Context<'_>
     let lines = lines(&text);
     let said: Said = Arc::default();
     let data = lines.iter().map(|(_, record)| record.clone()).collect();
-    let trial = try_out(code, data, Arc::clone(&said), &context.clock).await;
+    let configuration = ModuleConfiguration::beside(module).map_err(Error::Failed)?;
+    let trial = try_out(code, configuration, data, Arc::clone(&said), &context.clock).await;
     let trial = trial.map_err(|fault| Error::Failed(format!("{}: {fault}", module.display())))?;
     for line in said.lock().iter() {
         context.out.note(format_args!("the module says: {}", one_line(line, SHOWN)))?;
@@ -35,7 +37,13 @@ pub(super) async fn run(module: &Path, records: &Path, context: &mut Context<'_>
 }
 
 /// Compiles and runs on a thread of its own, and lets the module's time pass meanwhile.
-async fn try_out(code: Vec<u8>, records: Vec<Vec<u8>>, said: Said, clock: &Clock) -> Result<Trial, String> {
+async fn try_out(
+    code: Vec<u8>,
+    configuration: ModuleConfiguration,
+    records: Vec<Vec<u8>>,
+    said: Said,
+    clock: &Clock,
+) -> Result<Trial, String> {
     let engine = Engine::new(None).map_err(|error| chained(&error))?;
     let log = move |line: &str| {
         let mut said = said.lock();
@@ -43,11 +51,11 @@ async fn try_out(code: Vec<u8>, records: Vec<Vec<u8>>, said: Said, clock: &Clock
             said.push(line.to_owned());
         }
     };
-    let start = Start { log: Some(Arc::new(log)), ..Start::default() };
+    let start = configuration.start(Arc::new(log), clock);
     let arrival_ms = clock.wall_ms();
     let at_work = engine.clone();
     let mut work = tokio::task::spawn_blocking(move || {
-        let module = Module::load(&at_work, &code, Limits::default()).map_err(|error| chained(&error))?;
+        let module = Module::load(&at_work, &code, configuration.limits).map_err(|error| chained(&error))?;
         Ok(trial(&module, &start, &records, arrival_ms, BATCH_BYTES))
     });
     loop {

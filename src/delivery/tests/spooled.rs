@@ -171,3 +171,21 @@ async fn a_spool_that_cannot_be_read_keeps_nobody_from_stopping() {
     bench.clock.sleep(Duration::from_secs(12)).await;
     assert_eq!(tokio::time::timeout(Duration::from_secs(1), walking.stop()).await, Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_waits_for_all_of_a_partition() {
+    let bench = Bench::new();
+    let mut plan = partitioned(1, 1 << 30);
+    plan.objects.hints.interval = Duration::from_hours(2);
+    let walking = bench.start(Arc::new(plan), Vec::new());
+    // More than two passes take on.
+    for number in 0..20 {
+        let text = format!("{}{}\n", "x".repeat(1 << 20), number % 2);
+        let lengths = vec![u32::try_from(text.len()).expect("short")];
+        let payload = Payload { lengths, body: text.into_bytes() };
+        walking.log.append(payload, Durability::Synced, Placement::Behind).await.expect("the log takes it");
+    }
+    walking.flush().await;
+    assert_eq!(bench.shelf.objects.lock().len(), 2);
+    walking.stop().await;
+}

@@ -1,7 +1,7 @@
 //! Instances of one module, kept and used again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -24,6 +24,7 @@ struct Shared {
     start: Start,
     kept: Mutex<Kept>,
     started: AtomicU64,
+    most_bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -36,8 +37,8 @@ struct Kept {
 impl Pool {
     /// A pool without instances.
     pub fn new(module: Module, start: Start) -> Self {
-        let shared = Shared { module, start, kept: Mutex::default(), started: AtomicU64::new(0) };
-        Self { shared: Arc::new(shared) }
+        let (kept, started, most_bytes) = (Mutex::default(), AtomicU64::new(0), AtomicUsize::new(0));
+        Self { shared: Arc::new(Shared { module, start, kept, started, most_bytes }) }
     }
 
     /// Starts an instance where there is none and has it answer a request of no records: what a module cannot do then it
@@ -65,6 +66,11 @@ impl Pool {
     /// Bytes of memory that instances hold which nobody uses now.
     pub fn idle_bytes(&self) -> usize {
         self.shared.kept.lock().idle.iter().map(Instance::memory_bytes).sum()
+    }
+
+    /// The most bytes of memory that an instance held after a call which ended well.
+    pub fn most_bytes(&self) -> usize {
+        self.shared.most_bytes.load(Ordering::Relaxed)
     }
 
     /// Gives up the instances that nobody uses now.
@@ -112,6 +118,7 @@ impl Lent<'_> {
     /// Keeps it for another call, unless as many are idle or at work as ever were needed at once.
     pub(super) fn give_back(self) {
         let Self { instance, place, .. } = self;
+        place.pool.shared.most_bytes.fetch_max(instance.memory_bytes(), Ordering::Relaxed);
         let mut kept = place.pool.shared.kept.lock();
         let surplus = if kept.idle.len() + kept.at_work <= kept.most_at_work {
             kept.idle.push(instance);

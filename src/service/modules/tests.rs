@@ -1,0 +1,116 @@
+use std::fs;
+
+use hydrant_transforms::processors::LambdaParameters;
+
+use super::*;
+
+/// A module whose answer about a request of any number of records but none is a trap, and whose start is `init`.
+fn module(pages: u32, init: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module (memory (export "memory") {pages}) (func (export "hydrant_abi_1"))
+             (import "hydrant" "log" (func $log (param i32 i32)))
+             (func (export "hydrant_alloc") (param i32) (result i32) (i32.const 1024))
+             (func (export "hydrant_init") (param $at i32) (param $bytes i32) (result i32) {init})
+             (func (export "hydrant_transform") (param i32 i32) (result i64)
+               (i64.store (i32.const 16) (i64.const 1)) (i64.const 0x1000000008)))"#
+    );
+    // Imports come first.
+    let import = r#"(import "hydrant" "log" (func $log (param i32 i32)))"#;
+    let text = text.replace(import, "").replacen("(module", &format!("(module {import}"), 1);
+    wat::parse_str(text).expect("a module")
+}
+
+fn good() -> Vec<u8> {
+    module(1, "(i32.const 0)")
+}
+
+fn modules(folder: &Path) -> Modules {
+    let mut settings = Settings::embedded(&folder.join("data"));
+    settings.modules = folder.to_owned();
+    Modules::open(&settings, Clock::system()).expect("a compiler")
+}
+
+fn started(modules: &Modules, name: &str) -> u64 {
+    let slot = modules.slot(name);
+    let loaded = slot.loaded.lock();
+    loaded.as_ref().expect("loaded").pool.started()
+}
+
+fn lambda(arn: &str) -> LambdaParameters {
+    let interval = std::time::Duration::from_secs(60);
+    LambdaParameters { arn: arn.to_owned(), retries: 3, buffer_bytes: 1 << 20, interval, role: None }
+}
+
+#[test]
+fn an_arn_names_its_module_and_never_a_path() {
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function:enrich";
+    assert_eq!(module_name(arn), Ok("enrich"));
+    assert_eq!(module_name(&format!("{arn}:PROD")), Ok("enrich"));
+    assert_eq!(module_name("enrich-2"), Ok("enrich-2"));
+    for wrong in ["", "../x", "arn:aws:lambda:r:a:function:../x", "arn:aws:lambda:r:a:layer:x", "a/b"] {
+        assert!(module_name(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn what_cannot_be_used_takes_nobodys_place_and_is_refused_where_it_is_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, modules) = (folder.path().join("m.wasm"), modules(folder.path()));
+    assert!(modules.transform(&lambda("m")).err().unwrap().contains("No such file"));
+    fs::write(&path, good()).unwrap();
+    modules.check("m").unwrap();
+    let first = modules.slot("m").loaded.lock().as_ref().unwrap().files.clone();
+    let half = good();
+    for (bad, why) in [
+        (&half[..half.len() / 2], "not a valid WebAssembly module"),
+        (b"hello".as_slice(), "not a WebAssembly module"),
+        (&module(1, "(i32.const 1)"), "its hydrant_init returned 1"),
+    ] {
+        fs::write(&path, bad).unwrap();
+        modules.transform(&lambda("m")).unwrap();
+        assert!(modules.check("m").unwrap_err().contains(why), "{why}");
+        assert_eq!(modules.slot("m").loaded.lock().as_ref().unwrap().files, first);
+    }
+    fs::remove_file(&path).unwrap();
+    modules.transform(&lambda("m")).unwrap();
+    assert!(modules.check("m").unwrap_err().contains("No such file"));
+    fs::write(&path, module(2, "(i32.const 0)")).unwrap();
+    modules.check("m").unwrap();
+    assert_ne!(modules.slot("m").loaded.lock().as_ref().unwrap().files, first);
+}
+
+#[test]
+fn what_stands_beside_a_module_reaches_it_and_a_change_of_it_takes_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, modules) = (folder.path().join("m.wasm"), modules(folder.path()));
+    // Takes settings of five bytes only.
+    fs::write(&path, module(1, "(i32.ne (local.get $bytes) (i32.const 5))")).unwrap();
+    assert!(modules.check("m").unwrap_err().contains("hydrant_init returned 1"));
+    fs::write(folder.path().join("m.yaml"), "Settings: right\n").unwrap();
+    modules.check("m").unwrap();
+    fs::write(folder.path().join("m.yaml"), "Settings: wrong!\n").unwrap();
+    assert!(modules.check("m").unwrap_err().contains("hydrant_init returned 1"));
+    modules.transform(&lambda("m")).unwrap();
+    fs::write(folder.path().join("m.yaml"), "Setting: right\n").unwrap();
+    assert!(modules.check("m").unwrap_err().contains("Setting: is not known"));
+    fs::write(folder.path().join("m.yaml"), "{Settings: right, MemorySize: 1, Timeout: 2}\n").unwrap();
+    modules.check("m").unwrap();
+    fs::write(&path, module(17, "(i32.const 0)")).unwrap();
+    assert!(modules.check("m").unwrap_err().contains("more than the 1048576 that it may have"));
+}
+
+#[test]
+fn instances_that_wait_are_given_up_when_all_together_hold_too_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let modules = modules(folder.path());
+    for name in ["a", "b", "c"] {
+        fs::write(folder.path().join(format!("{name}.wasm")), module(200, "(i32.const 0)")).unwrap();
+        modules.check(name).unwrap();
+    }
+    assert!(modules.memory_bytes("a") >= 200 << 16);
+    let idle = |name: &str| modules.slots.lock()[name].loaded.lock().as_ref().unwrap().pool.idle();
+    modules.transform(&lambda("a")).unwrap();
+    assert_eq!(["a", "b", "c"].map(idle), [1, 0, 1], "b was asked for before the others");
+    modules.check("b").unwrap();
+    assert_eq!(started(&modules, "b"), 2);
+}

@@ -1,0 +1,64 @@
+//! Modules that are replaced while their streams run, and what stands beside them.
+
+use crate::guests::{ECHO, judging};
+use crate::hostile::{create, replace, stream};
+use crate::processing::Bench;
+
+/// Gives a record back with another first byte.
+fn marking(mark: u8) -> Vec<u8> {
+    judging(&format!("(i32.store8 (local.get $data) (i32.const {mark})) {ECHO}"))
+}
+
+#[tokio::test]
+async fn a_replaced_module_takes_over_between_records_and_one_that_is_no_good_does_not() {
+    let bench = Bench::started(|setup| setup.expects("the old one stays in use")).await;
+    create(&bench, "s", &marking(b'1'), "0.2").await;
+    let client = &bench.hydrant.client;
+    let settings = bench.data.path().join("modules/s.yaml");
+    let mut expected = Vec::new();
+    let whole = marking(b'2');
+    for (round, (module, mark)) in [
+        (marking(b'1'), '1'),
+        (whole[..whole.len() / 2].to_vec(), '1'),
+        (whole.clone(), '2'),
+        (b"no module".to_vec(), '2'),
+        (marking(b'3'), '3'),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        replace(&bench, "s", &module);
+        client.put_lines("s", &format!("_{round}\n")).await;
+        client.flush("s").await;
+        expected.push(format!("{mark}{round}"));
+        let mut lines = bench.bucket.lines("s/");
+        lines.sort_by_key(|line| line.chars().nth(1));
+        assert_eq!(lines, expected);
+    }
+    // What stands beside it is no good: the module stays as it was.
+    std::fs::write(&settings, "Memory: 1\n").expect("written");
+    client.put_lines("s", "_5\n").await;
+    client.flush("s").await;
+    std::fs::write(&settings, "MemorySize: 100\n").expect("written");
+    client.put_lines("s", "_6\n").await;
+    client.flush("s").await;
+    let mut lines = bench.bucket.lines("s/");
+    lines.sort_by_key(|line| line.chars().nth(1));
+    assert_eq!(lines[5..], ["35", "36"]);
+    let failed = client.metric("hydrant_error_output_records_total", &["stream=\"s\""]).await;
+    assert_eq!(failed, 0);
+    bench.hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_modules_settings_are_no_good_is_refused_with_their_fault() {
+    let bench = Bench::new().await;
+    std::fs::create_dir_all(bench.data.path().join("modules")).expect("a directory");
+    std::fs::write(bench.data.path().join("modules/s.yaml"), "Timeout: 1000\n").expect("written");
+    replace(&bench, "s", &judging(ECHO));
+    let request = stream("s", "0.2").request();
+    let refused = bench.hydrant.client.call("CreateDeliveryStream", &request).await.expect_err("refused");
+    let told = format!("{refused:?}");
+    assert!(told.contains("s.yaml: Timeout: 1000 must be a whole number of seconds from 1 to 900"), "{told}");
+    bench.hydrant.terminate().await;
+}
