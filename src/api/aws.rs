@@ -84,7 +84,7 @@ async fn put_records(api: &Api, inbound: &mut Inbound, shape: Shape) -> Result<V
     }
     let (count, bytes) = (records.len(), records.body.len());
     match target.put(records).await {
-        Ok(Appended { birth, first }) => {
+        Ok(Appended { birth, first, .. }) => {
             target.metrics().accepted(count, bytes);
             let identity = RecordIdentity { birth, offset: first, sub_index: 0 };
             Ok(accepted(&mut RecordIds::new(target.tag(), identity), shape, count))

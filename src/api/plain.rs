@@ -41,7 +41,7 @@ async fn post(api: &Api, inbound: &mut Inbound, name: &str) -> Result<Answer, Pr
     // The log makes a table of the lengths.
     booking.resize(records.body.capacity() + 2 * size_of::<u32>() * records.lengths.capacity()).await?;
     let (count, bytes) = (records.len(), records.body.len());
-    let Appended { birth, first } = target.put(records).await.map_err(|error| not_put(error, name))?;
+    let Appended { birth, first, .. } = target.put(records).await.map_err(|error| not_put(error, name))?;
     target.metrics().accepted(count, bytes);
     let last = first.plus(u64::try_from(count).unwrap_or(u64::MAX).saturating_sub(1));
     let [first, last] = [first, last].map(|offset| {

@@ -17,7 +17,7 @@ use super::stream::Stream;
 use super::workers::Work;
 use crate::catalog::Kept;
 use crate::failpoint::{self, Phase};
-use crate::log::ReadError;
+use crate::log::{Mark, ReadError};
 
 /// The pass under way, one at a time, and the run that it belongs to.
 #[derive(Default)]
@@ -144,7 +144,7 @@ impl Stream {
         self.low_water.set(self.delivered_to());
     }
 
-    fn add_slices(&self, slices: Vec<(hydrant_model::Offset, spool::Head)>) {
+    fn add_slices(&self, slices: Vec<(Mark, spool::Head)>) {
         let hints = self.current().objects.hints;
         let now = self.shop.clock.now();
         self.spool.with(|table| {

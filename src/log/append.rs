@@ -10,6 +10,7 @@ use hydrant_model::{Birth, Offset};
 use tokio::sync::oneshot;
 
 use super::format::payload_crc;
+use super::segment::Mark;
 use super::{Log, Shared};
 
 /// Records to append: their lengths and all their bytes, one after the other.
@@ -46,6 +47,15 @@ pub struct Appended {
     pub birth: Birth,
     /// Offset of the first record.
     pub first: Offset,
+    /// Where its first frame begins in the segment's file.
+    pub position: u64,
+}
+
+impl Appended {
+    /// Its first frame.
+    pub fn mark(&self) -> Mark {
+        Mark { offset: self.first, position: self.position }
+    }
 }
 
 /// Why an append was not answered with a place. Nothing was accepted; the records may nevertheless be found after a crash.

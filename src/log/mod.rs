@@ -60,6 +60,7 @@ pub use pool::{Pool, PoolSettings};
 pub use quarantine::Damage;
 pub use reader::{FrameView, ReadError, Reader, Walked, Walker};
 pub use recover::{OpenError, Recovered};
+pub use segment::Mark;
 
 use append::Pending;
 use segment::Segment;

@@ -21,6 +21,8 @@ pub struct Reader {
 pub struct FrameView<'a> {
     /// Birth of the segment.
     pub birth: Birth,
+    /// The frame.
+    pub mark: Mark,
     /// Offset of the first record of the view.
     pub first: Offset,
     /// When the frame arrived, milliseconds since the Unix epoch.
@@ -70,9 +72,19 @@ impl Log {
         Reader { frames: Frames::new(self.clone(), from, READ_BYTES), to }
     }
 
-    /// Reads `[from, to)` as [`Log::read`] does, with little read ahead: for a few records among many others.
-    pub fn read_closely(&self, from: Offset, to: Offset) -> Reader {
-        Reader { frames: Frames::new(self.clone(), from, CLOSE_BYTES), to }
+    /// Reads `[from, to)` as [`Log::read`] does, with little read ahead: for a few records among many others. It begins at `mark`,
+    /// the frame that holds `from`, and looks for `from` where no such frame is there.
+    pub fn read_marked(&self, mark: Mark, from: Offset, to: Offset) -> Reader {
+        let mut frames = Frames::new(self.clone(), from, CLOSE_BYTES);
+        frames.hint = Some(mark);
+        Reader { frames, to }
+    }
+
+    /// Walks frame headers as [`Log::walk`] does, from the frame of `mark` on.
+    pub fn walk_marked(&self, mark: Mark) -> Walker {
+        let mut walker = self.walk(mark.offset);
+        walker.frames.hint = Some(mark);
+        walker
     }
 
     /// Walks frame headers from `from` on, without touching bodies.
@@ -82,6 +94,12 @@ impl Log {
 }
 
 impl Reader {
+    /// Reads `[from, to)` next, as [`Log::read_marked`] does. What was read already may be used again.
+    pub fn go_to(&mut self, mark: Mark, from: Offset, to: Offset) {
+        self.to = to;
+        self.frames.go_to(mark, from);
+    }
+
     /// Whether nothing that verifies is left in the range. What does not verify is set aside on the way.
     ///
     /// # Errors
@@ -108,6 +126,7 @@ impl Reader {
         let (table, range) = select(table, skip, stop);
         Ok(Some(FrameView {
             birth: self.frames.birth(),
+            mark: Mark { offset: header.first, position: found.position },
             first,
             arrival_ms: header.arrival_ms,
             table,
@@ -175,6 +194,25 @@ impl Walker {
         Ok(())
     }
 
+    /// Moves to the frame of `mark`. What was read already may be used again.
+    pub fn go_to(&mut self, mark: Mark) {
+        self.frames.go_to(mark, mark.offset);
+    }
+
+    /// The first record of the frame that [`Walker::frame`] shows, which nothing has verified.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn first_record(&mut self) -> Result<&[u8], ReadError> {
+        let Some(Found { position, header }) = self.frames.header()? else { return Ok(&[]) };
+        let table = position + FRAME_HEADER_BYTES as u64;
+        self.frames.load(table, header.table_bytes().min(4))?;
+        let length = self.frames.window.get(table, 4).try_into().map_or(0, u32::from_le_bytes).min(header.body_bytes);
+        let body = table + header.table_bytes();
+        self.frames.load(body, u64::from(length))?;
+        Ok(self.frames.window.get(body, u64::from(length)))
+    }
+
     /// Record lengths of the frame that [`Walker::frame`] shows; a damaged table gives lengths that mean nothing.
     ///
     /// # Errors
@@ -191,6 +229,8 @@ impl Walker {
 struct Frames {
     log: Log,
     at: Offset,
+    /// The frame to begin with, if it is where it is said to be.
+    hint: Option<Mark>,
     read_bytes: usize,
     open: Option<OpenSegment>,
     window: Window,
@@ -214,7 +254,39 @@ pub(super) struct Found {
 
 impl Frames {
     fn new(log: Log, at: Offset, read_bytes: usize) -> Self {
-        Self { log, at, read_bytes, open: None, window: Window::default() }
+        Self { log, at, hint: None, read_bytes, open: None, window: Window::default() }
+    }
+
+    /// Moves to `at`, which the frame of `mark` holds.
+    fn go_to(&mut self, mark: Mark, at: Offset) {
+        (self.at, self.hint) = (at, Some(mark));
+        // Asked before the end is looked at: a segment grows until it is sealed.
+        let sealed = self.is_sealed();
+        let open = self.open.take().filter(|open| {
+            let segment = &open.segment;
+            segment.first <= at && (!sealed || at < segment.next())
+        });
+        self.open = open.map(|open| {
+            let near = open.segment.nearest(at);
+            OpenSegment { position: near.position, expected: near.offset, ..open }
+        });
+    }
+
+    /// Begins at the frame that is hinted at, if it is there.
+    fn take_hint(&mut self) -> Result<(), ReadError> {
+        let (Some(hint), Some(open)) = (self.hint.take(), &self.open) else { return Ok(()) };
+        let (end, seed) = (open.segment.synced().0, open.segment.seed);
+        let fits = open.segment.first <= hint.offset && hint.offset <= self.at && hint.position >= open.position;
+        if !fits || hint.position % 8 != 0 || hint.position.saturating_add(FRAME_HEADER_BYTES as u64) > end {
+            return Ok(());
+        }
+        self.load(hint.position, FRAME_HEADER_BYTES as u64)?;
+        let bytes = self.window.get(hint.position, FRAME_HEADER_BYTES as u64);
+        let header = FrameHeader::decode(bytes, seed.at(hint.position));
+        if let (Some(open), Some(_)) = (&mut self.open, header.filter(|header| header.first == hint.offset)) {
+            (open.position, open.expected) = (hint.position, hint.offset);
+        }
+        Ok(())
     }
 
     fn birth(&self) -> Birth {
@@ -227,6 +299,7 @@ impl Frames {
             if self.open.is_none() && !self.open_segment()? {
                 return Ok(None);
             }
+            self.take_hint()?;
             // Asked before the end is looked at: a segment grows until it is sealed.
             let sealed = self.is_sealed();
             while let Some(found) = self.header_here()? {
@@ -260,7 +333,7 @@ impl Frames {
         let Some(segment) = segment else { return Ok(false) };
         let file = self.log.shared.workshop.disk.open(&segment.path).map_err(|error| read_error(&segment, error))?;
         let mark = segment.nearest(self.at);
-        self.window = Window::default();
+        self.window.bytes.clear();
         self.open = Some(OpenSegment { segment, file, position: mark.position, expected: mark.offset });
         Ok(true)
     }

@@ -39,10 +39,12 @@ pub(super) struct LastSegment {
 }
 
 /// A frame begins at `position` with the record at `offset`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
-    pub(super) offset: Offset,
-    pub(super) position: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// Offset of its first record.
+    pub offset: Offset,
+    /// Bytes before it in the segment's file.
+    pub position: u64,
 }
 
 impl Segment {

@@ -211,6 +211,7 @@ impl Staged {
     fn accept(&mut self, append: Append, writer: &mut Writer) {
         let first = writer.next.offset;
         let birth = writer.active.as_ref().map_or(Birth([0; 16]), |active| active.segment.birth);
+        let position = writer.active.as_ref().map_or(0, |active| active.written + self.bytes);
         if let Some(active) = &writer.active {
             let arrival_ms = writer.arrival_ms;
             for (number, piece) in append.pieces.iter().enumerate() {
@@ -234,7 +235,7 @@ impl Staged {
                     Position { offset: header.next(), bytes: writer.next.bytes + u64::from(header.body_bytes) };
             }
         }
-        self.places.push(Appended { birth, first });
+        self.places.push(Appended { birth, first, position });
         self.appends.push(append);
     }
 

@@ -232,6 +232,11 @@ impl Records {
         })
     }
 
+    /// Where the spans of all records lie.
+    pub fn buffer(&self) -> &Arc<Vec<u8>> {
+        &self.bytes
+    }
+
     /// Bytes of all records.
     pub fn bytes(&self) -> usize {
         self.list.iter().map(|record| record.span.len()).sum()

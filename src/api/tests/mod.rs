@@ -252,7 +252,7 @@ impl PutTarget for Target {
         let mut taken = self.taken.lock();
         let before: usize = taken.iter().map(Vec::len).sum();
         taken.push(records.iter().map(<[u8]>::to_vec).collect());
-        Ok(Appended { birth: Birth([1; 16]), first: Offset(1000 + before as u64) })
+        Ok(Appended { birth: Birth([1; 16]), first: Offset(1000 + before as u64), position: 0 })
     }
 }
 

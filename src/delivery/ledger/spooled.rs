@@ -6,25 +6,36 @@ use hydrant_model::{Offset, OffsetRange, SchemaId, SetId};
 use roaring::RoaringTreemap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::log::Mark;
+
 /// One slice that an intent carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "(u64, u64)", from = "(u64, u64)")]
+#[serde(into = "(u64, u64, u64)", from = "(u64, u64, u64)")]
 pub struct SliceAt {
     /// Offset of its head in the spool.
     pub head: Offset,
     /// Records behind the head.
     pub records: u64,
+    /// Where the frame of the head begins in its segment's file.
+    pub position: u64,
 }
 
-impl From<SliceAt> for (u64, u64) {
-    fn from(slice: SliceAt) -> Self {
-        (slice.head.0, slice.records)
+impl SliceAt {
+    /// Its first frame.
+    pub fn mark(self) -> Mark {
+        Mark { offset: self.head, position: self.position }
     }
 }
 
-impl From<(u64, u64)> for SliceAt {
-    fn from((head, records): (u64, u64)) -> Self {
-        Self { head: Offset(head), records }
+impl From<SliceAt> for (u64, u64, u64) {
+    fn from(slice: SliceAt) -> Self {
+        (slice.head.0, slice.records, slice.position)
+    }
+}
+
+impl From<(u64, u64, u64)> for SliceAt {
+    fn from((head, records, position): (u64, u64, u64)) -> Self {
+        Self { head: Offset(head), records, position }
     }
 }
 

@@ -83,7 +83,7 @@ fn processed(run: u8, records: OffsetRange, spool: OffsetRange) -> Processed {
 }
 
 fn slices(id: u64, head: u64, records: u64) -> OpenIntent {
-    let slices = vec![SliceAt { head: Offset(head), records }];
+    let slices = vec![SliceAt { head: Offset(head), records, position: 0 }];
     let contents = Contents::Slices { slices, source: Offset(0) };
     OpenIntent { contents, ..intent(id, range(head, head + records + 1)) }
 }

@@ -1,26 +1,45 @@
 //! Grouping: processed records by the values of their partition keys, checked before anything is named after them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use hydrant_model::{
     Cursor, KeySource, Offset, OffsetRange, PartitionKeys, PrefixContext, SchemaId, Seed, StreamNameParts, object_key,
 };
-use hydrant_transforms::records::{Arrived, ErrorOutput, Failure, Fates, Records, WantedKey};
+use hydrant_transforms::records::{Arrived, ErrorOutput, Failure, Fates, Records, Span, WantedKey};
 use sha2::{Digest, Sha256};
 
 use super::PartitionId;
 use crate::catalog::Plan;
+use crate::log::Payload;
 
-/// Records of one partition that are not in the spool yet.
+/// Records of one partition that are not in the spool yet. They lie where a processor put them, and are copied once: into a slice.
 pub(super) struct Group {
     pub(super) partition: PartitionId,
     pub(super) keys: Vec<String>,
-    pub(super) lengths: Vec<u32>,
-    pub(super) body: Vec<u8>,
+    records: Vec<Place>,
+    pub(super) bytes: u64,
     pub(super) oldest_ms: u64,
     /// The lowest record that they were made of.
     pub(super) source: Offset,
 }
+
+/// Where a record lies: in which buffer, and there.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    buffer: u32,
+    span: Span,
+}
+
+/// Groups that are taken out to be written, and the buffers that their records lie in.
+pub(super) struct Taken {
+    pub(super) groups: Vec<Group>,
+    pub(super) buffers: Buffers,
+}
+
+/// Buffers that records lie in.
+#[derive(Default)]
+pub(super) struct Buffers(Vec<Arc<Vec<u8>>>);
 
 /// Records by partition.
 #[derive(Default)]
@@ -28,6 +47,7 @@ pub(super) struct Groups {
     /// The table that the records are rows of: those of two tables are never in one object.
     schema: Option<SchemaId>,
     list: Vec<Group>,
+    buffers: Buffers,
     by_values: HashMap<Vec<u8>, usize>,
     /// Partitions whose name was checked, and what is wrong with it.
     checked: HashMap<Vec<u8>, Result<PartitionId, String>>,
@@ -46,18 +66,22 @@ impl Groups {
     }
 
     /// Takes the groups out.
-    pub(super) fn take(&mut self) -> Vec<Group> {
+    pub(super) fn take(&mut self) -> Taken {
         self.by_values.clear();
         self.bytes = 0;
         if self.checked.len() > MOST_CHECKED {
             self.checked.clear();
         }
-        std::mem::take(&mut self.list)
+        Taken { groups: std::mem::take(&mut self.list), buffers: std::mem::take(&mut self.buffers) }
     }
 
     /// Adds records. One that has no value for a key of the prefix, or one that cannot be part of an object's name, fails.
     pub(super) fn add(&mut self, records: &Records, arrived: &Arrived, plan: &Plan, stream: &str, fates: &mut Fates) {
+        if records.is_empty() {
+            return;
+        }
         let wanted = records.wanted();
+        let buffer = self.hold(records);
         let mut values = Vec::new();
         for (at, (record, bytes)) in records.iter().enumerate() {
             let source = arrived.sources.get(usize::try_from(record.origin.source).unwrap_or(usize::MAX));
@@ -71,12 +95,22 @@ impl Groups {
                 fates.failures.push(unnamed(record.origin, reason.cloned().unwrap_or_default()));
                 continue;
             };
-            group.lengths.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-            group.body.extend_from_slice(bytes);
+            group.records.push(Place { buffer, span: record.span });
+            group.bytes += bytes.len() as u64;
             group.oldest_ms = group.oldest_ms.min(arrival_ms);
             group.source = group.source.min(offset);
-            self.bytes += bytes.len() + RECORD_BYTES;
+            self.bytes += RECORD_BYTES;
         }
+    }
+
+    /// Holds the buffer that `records` lie in until they are taken out, and says which it is.
+    fn hold(&mut self, records: &Records) -> u32 {
+        let buffers = &mut self.buffers.0;
+        if !buffers.last().is_some_and(|last| Arc::ptr_eq(last, records.buffer())) {
+            self.bytes += records.buffer().len();
+            buffers.push(Arc::clone(records.buffer()));
+        }
+        u32::try_from(buffers.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// The group of records with these values; `None` where no object can be named after them.
@@ -100,9 +134,36 @@ impl Groups {
         let partition = *checked.as_ref().ok()?;
         self.by_values.insert(values.to_vec(), self.list.len());
         self.bytes += GROUP_BYTES + values.len();
-        let (lengths, body) = (Vec::new(), Vec::new());
-        self.list.push(Group { partition, keys, lengths, body, oldest_ms: u64::MAX, source: Offset(u64::MAX) });
+        let (oldest_ms, source) = (u64::MAX, Offset(u64::MAX));
+        self.list.push(Group { partition, keys, records: Vec::new(), bytes: 0, oldest_ms, source });
         self.list.last_mut()
+    }
+}
+
+impl Group {
+    /// How many records there are.
+    pub(super) fn len(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// The records behind `head`, which is a record itself.
+    pub(super) fn payload(&self, head: &[u8], buffers: &Buffers) -> Payload {
+        let mut lengths = Vec::with_capacity(self.records.len() + 1);
+        let mut body = Vec::with_capacity(head.len() + usize::try_from(self.bytes).unwrap_or_default());
+        let mut add = |bytes: &[u8]| {
+            lengths.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            body.extend_from_slice(bytes);
+        };
+        add(head);
+        self.records.iter().for_each(|place| add(buffers.get(*place)));
+        Payload { lengths, body }
+    }
+}
+
+impl Buffers {
+    fn get(&self, place: Place) -> &[u8] {
+        let buffer = usize::try_from(place.buffer).ok().and_then(|buffer| self.0.get(buffer));
+        buffer.and_then(|buffer| buffer.get(place.span.range())).unwrap_or_default()
     }
 }
 
@@ -168,6 +229,6 @@ pub(in crate::delivery) fn hull(places: impl Iterator<Item = OffsetRange>) -> Of
 }
 
 /// What a record costs beside its bytes, and a group beside its records.
-const RECORD_BYTES: usize = 4;
+const RECORD_BYTES: usize = size_of::<Place>();
 const GROUP_BYTES: usize = 256;
 const MOST_CHECKED: usize = 100_000;

@@ -9,7 +9,7 @@ use hydrant_transforms::formats::schema::TableSchema;
 use hydrant_transforms::records::{Arrived, Fates, Records};
 
 use super::PartitionId;
-use super::group::{Group, Groups};
+use super::group::{Groups, Taken};
 use super::slice::Head;
 use crate::catalog::{Plan, Processor, TableError};
 use crate::delivery::body::failed;
@@ -20,7 +20,7 @@ use crate::delivery::ledger::{Failures, Processed};
 use crate::delivery::memory::Grant;
 use crate::delivery::stages::{Counting, Failing, Gathering};
 use crate::delivery::stream::Stream;
-use crate::log::{AppendError, Appended, Durability, Payload, Placement, Reader};
+use crate::log::{AppendError, Durability, Mark, Placement, Reader};
 
 /// Consecutive passes of one process none of which failed.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ pub(in crate::delivery) struct Passed {
     pub(in crate::delivery) batch: Batch,
     pub(in crate::delivery) processed: Processed,
     pub(in crate::delivery) failures: Vec<Failures>,
-    pub(in crate::delivery) slices: Vec<(Offset, Head)>,
+    pub(in crate::delivery) slices: Vec<(Mark, Head)>,
     pub(in crate::delivery) dropped: u64,
     /// The table of the rows that the records become, where there is one.
     pub(in crate::delivery) table: Option<TableSchema>,
@@ -96,8 +96,8 @@ impl Pass {
                 Step::Ask => work.ask().await?,
                 Step::Through if work.groups.bytes() < WRITE_BYTES => {}
                 Step::Through | Step::End => {
-                    let groups = work.groups.take();
-                    slices.write(&work.stream, &work.shape, groups).await.map_err(|error| error.to_string())?;
+                    let taken = work.groups.take();
+                    slices.write(&work.stream, &work.shape, taken).await.map_err(|error| error.to_string())?;
                     if step == Step::End {
                         break;
                     }
@@ -113,7 +113,7 @@ impl Pass {
             Some(set) => set.finish().await.map_err(|error| error.to_string())?,
             None => Vec::new(),
         };
-        let ends = slices.written.iter().map(|(at, head)| at.plus(head.records + 1));
+        let ends = slices.written.iter().map(|(at, head)| at.offset.plus(head.records + 1));
         let spool = OffsetRange { from: run.spool_from, to: ends.max().unwrap_or(run.spool_from) };
         let range = OffsetRange { from: run.from, to: batch.range.to };
         let processed = Processed { run: run.id, range, ends_at: batch.ends_at, spool, version: shape.version, schema };
@@ -276,15 +276,16 @@ struct Slices {
     schema: Option<SchemaId>,
     at_least: Offset,
     /// Newest slice of each partition, of this pass.
-    newest: HashMap<PartitionId, Offset>,
-    written: Vec<(Offset, Head)>,
+    newest: HashMap<PartitionId, Mark>,
+    written: Vec<(Mark, Head)>,
 }
 
 impl Slices {
     /// Appends a slice for each group, and waits until each has its place.
-    async fn write(&mut self, stream: &Stream, shape: &Plan, groups: Vec<Group>) -> Result<(), AppendError> {
+    async fn write(&mut self, stream: &Stream, shape: &Plan, taken: Taken) -> Result<(), AppendError> {
+        let Taken { groups, buffers } = taken;
         let mut answers = Vec::with_capacity(groups.len());
-        for group in groups {
+        for mut group in groups {
             let newest = self.newest.get(&group.partition).copied();
             let previous = newest.or_else(|| stream.spool.with(|table| table.newest(group.partition)));
             let head = Head {
@@ -292,41 +293,30 @@ impl Slices {
                 at_least: self.at_least,
                 previous,
                 partition: group.partition,
-                records: group.lengths.len() as u64,
-                bytes: group.body.len() as u64,
+                records: group.len(),
+                bytes: group.bytes,
                 oldest_ms: group.oldest_ms,
                 source: group.source,
                 version: shape.version,
                 schema: self.schema,
-                keys: group.keys,
+                keys: std::mem::take(&mut group.keys),
             };
-            let payload = payload(&head, &group.lengths, &group.body);
+            let payload = group.payload(&head.encode(), &buffers);
             answers.push((head, stream.spool.log().submit(payload, Durability::Written, Placement::Behind)?));
         }
+        drop(buffers);
         for (head, answer) in answers {
-            let Appended { first, .. } = answer.await.unwrap_or(Err(AppendError::Closed))?;
-            self.newest.insert(head.partition, first);
-            self.written.push((first, head));
+            let mark = answer.await.unwrap_or(Err(AppendError::Closed))?.mark();
+            self.newest.insert(head.partition, mark);
+            self.written.push((mark, head));
         }
         Ok(())
     }
 }
 
-/// A head and its records.
-fn payload(head: &Head, lengths: &[u32], body: &[u8]) -> Payload {
-    let head = head.encode();
-    let mut all = Vec::with_capacity(lengths.len() + 1);
-    all.push(u32::try_from(head.len()).unwrap_or(u32::MAX));
-    all.extend_from_slice(lengths);
-    let mut bytes = head;
-    bytes.reserve_exact(body.len());
-    bytes.extend_from_slice(body);
-    Payload { lengths: all, body: bytes }
-}
-
 /// Records are taken through the processors this many bytes at a time.
 const CHUNK_BYTES: usize = 1 << 20;
-/// Groups are written when they hold this many bytes.
+/// Groups are written when the buffers that their records lie in are this many bytes.
 const WRITE_BYTES: usize = 6 << 20;
 /// What a pass holds at most, beside what its processors do: groups, the same again as payloads, a chunk.
 const PASS_BYTES: usize = 16 << 20;

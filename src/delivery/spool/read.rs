@@ -3,15 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hydrant_model::Offset;
-
 use super::slice::Head;
 use super::table::Waiting;
 use super::{PartitionId, waits};
 use crate::clock::Clock;
 use crate::delivery::body::Frames;
 use crate::delivery::ledger::{Ledger, SliceAt};
-use crate::log::{FrameView, Log, ReadError, Reader};
+use crate::log::{FrameView, Log, Mark, ReadError, Reader};
 
 /// The slices of a partition that waits, oldest first. They are fewer than it has where one of them is damaged: those behind that
 /// cannot be reached from here. A slice that has left, or is another's, is where a chain ends that was broken before.
@@ -26,14 +24,17 @@ pub(in crate::delivery) fn chain(
 ) -> Result<Vec<(SliceAt, Head)>, ReadError> {
     let mut found = Vec::new();
     let mut at = Some(waiting.newest);
+    let mut walker = log.walk_marked(waiting.newest);
     for _ in 0..waiting.slices {
-        let Some(head_at) = at else { break };
-        let mut reader = log.read_closely(head_at, head_at.plus(1));
-        let head = reader.next()?.and_then(|view| Head::decode(view.body));
-        let is_of_it = |head: &Head| head.partition == partition && waits(ledger, head.run, head_at);
+        let Some(mark) = at else { break };
+        walker.go_to(mark);
+        // Its records are read when they are sent, and set aside then if they are damaged.
+        let there = walker.frame()?.is_some_and(|frame| frame.first == mark.offset);
+        let head = if there { Head::decode(walker.first_record()?) } else { None };
+        let is_of_it = |head: &Head| head.partition == partition && waits(ledger, head.run, mark.offset);
         let Some(head) = head.filter(is_of_it) else { break };
         at = head.previous;
-        found.push((SliceAt { head: head_at, records: head.records }, head));
+        found.push((SliceAt { head: mark.offset, records: head.records, position: mark.position }, head));
     }
     found.reverse();
     Ok(found)
@@ -47,7 +48,7 @@ pub(in crate::delivery) fn scan(
     log: &Log,
     ledger: &Ledger,
     ended: &AtomicBool,
-    mut found: impl FnMut(Offset, Head),
+    mut found: impl FnMut(Mark, Head),
 ) -> Result<(), ReadError> {
     let (from, to) = ledger.with(|state| (state.spool.below.max(log.first()), state.spool.end()));
     let mut reader = log.read(from, to.min(log.synced().offset));
@@ -58,7 +59,7 @@ pub(in crate::delivery) fn scan(
         let length = view.lengths().next().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         let head = view.body.get(..length).and_then(Head::decode);
         if let Some(head) = head.filter(|head| view.first >= head.at_least && waits(ledger, head.run, view.first)) {
-            found(view.first, head);
+            found(view.mark, head);
         }
     }
     Ok(())
@@ -85,13 +86,15 @@ impl SliceFrames {
             {
                 return Ok(());
             }
-            let next = self.rest.next();
-            self.reader = next.map(|slice| {
-                let first = slice.head.plus(1);
-                self.log.read_closely(first, first.plus(slice.records))
-            });
-            if self.reader.is_none() {
+            let Some(slice) = self.rest.next() else {
+                self.reader = None;
                 return Ok(());
+            };
+            let (mark, from) = (slice.mark(), slice.head.plus(1));
+            let to = from.plus(slice.records);
+            match &mut self.reader {
+                Some(reader) => reader.go_to(mark, from, to),
+                None => self.reader = Some(self.log.read_marked(mark, from, to)),
             }
         }
     }

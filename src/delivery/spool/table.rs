@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use super::PartitionId;
 use super::slice::Head;
+use crate::log::Mark;
 
 /// A partition that waits for an intent: its slices are a chain that begins with the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) struct Waiting {
     /// Head of the newest slice.
-    pub(in crate::delivery) newest: Offset,
+    pub(in crate::delivery) newest: Mark,
     /// No slice of it lies below.
     pub(in crate::delivery) first: Offset,
     /// Slices in the chain.
@@ -70,8 +71,8 @@ impl Table {
         }
     }
 
-    /// Adds a slice whose head lies at `at`, and which was `age` old at `now`.
-    pub(in crate::delivery) fn add(&mut self, at: Offset, head: &Head, age: Duration, now: Instant, size_bytes: u64) {
+    /// Adds a slice whose head begins the frame `at`, and which was `age` old at `now`.
+    pub(in crate::delivery) fn add(&mut self, at: Mark, head: &Head, age: Duration, now: Instant, size_bytes: u64) {
         self.measure(size_bytes);
         let since_ms = self.elapsed_ms(now).saturating_sub(millis(age));
         let slice = Waiting {
@@ -113,7 +114,7 @@ impl Table {
     }
 
     /// Head of the newest slice of a partition that waits.
-    pub(in crate::delivery) fn newest(&self, partition: PartitionId) -> Option<Offset> {
+    pub(in crate::delivery) fn newest(&self, partition: PartitionId) -> Option<Mark> {
         self.partitions.get(&partition).map(|waiting| waiting.newest)
     }
 
@@ -228,6 +229,10 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
 
+    fn mark(offset: u64) -> Mark {
+        Mark { offset: Offset(offset), position: 8 * offset }
+    }
+
     fn head(partition: u128, bytes: u64, source: u64) -> Head {
         Head {
             run: SetId([0; 16]),
@@ -253,13 +258,13 @@ mod tests {
     async fn size_and_age_are_each_partition_s_own() {
         let start = Clock::simulated(1).now();
         let mut table = Table::new(start);
-        table.add(Offset(0), &head(1, 60, 0), Duration::ZERO, start, 100);
-        table.add(Offset(2), &head(2, 60, 0), Duration::ZERO, start, 100);
+        table.add(mark(0), &head(1, 60, 0), Duration::ZERO, start, 100);
+        table.add(mark(2), &head(2, 60, 0), Duration::ZERO, start, 100);
         assert_eq!(table.due(&urgency(100, 60), start), Err(Duration::from_mins(1)));
-        table.add(Offset(4), &head(2, 60, 9), Duration::ZERO, start, 100);
+        table.add(mark(4), &head(2, 60, 9), Duration::ZERO, start, 100);
         assert_eq!(table.due(&urgency(100, 60), start), Ok(PartitionId(2)));
         let taken = table.take(PartitionId(2)).expect("it waits");
-        assert_eq!((taken.newest, taken.slices, taken.bytes, taken.first), (Offset(4), 2, 120, Offset(0)));
+        assert_eq!((taken.newest, taken.slices, taken.bytes, taken.first), (mark(4), 2, 120, Offset(0)));
         assert_eq!(table.due(&urgency(100, 60), start), Err(Duration::from_mins(1)));
         let later = start + Duration::from_mins(1);
         assert_eq!(table.due(&urgency(100, 60), later), Ok(PartitionId(1)));
@@ -272,8 +277,8 @@ mod tests {
     async fn a_flush_and_a_full_disk_take_the_oldest_first() {
         let start = Clock::simulated(1).now();
         let mut table = Table::new(start);
-        table.add(Offset(0), &head(7, 1, 50), Duration::from_secs(9), start, 100);
-        table.add(Offset(2), &head(8, 1, 60), Duration::from_secs(4), start, 100);
+        table.add(mark(0), &head(7, 1, 50), Duration::from_secs(9), start, 100);
+        table.add(mark(2), &head(8, 1, 60), Duration::from_secs(4), start, 100);
         let flushed = Urgency { flush_to: Offset(51), ..urgency(100, 60) };
         assert_eq!(table.due(&flushed, start), Ok(PartitionId(7)));
         table.take(PartitionId(7));
@@ -286,12 +291,12 @@ mod tests {
         let start = Clock::simulated(1).now();
         let mut table = Table::new(start);
         let at = |at_least: u64, partition, source| Head { at_least: Offset(at_least), ..head(partition, 1, source) };
-        table.add(Offset(0), &at(0, 1, 100), Duration::ZERO, start, 100);
+        table.add(mark(0), &at(0, 1, 100), Duration::ZERO, start, 100);
         // Out of a hole: older, and higher in the spool.
-        table.add(Offset(60), &at(50, 2, 7), Duration::from_secs(9), start, 100);
+        table.add(mark(60), &at(50, 2, 7), Duration::from_secs(9), start, 100);
         assert_eq!((table.first(), table.source()), (Some(Offset(0)), Some(Offset(7))));
         // Of a partition that waits already.
-        table.add(Offset(80), &at(70, 1, 3), Duration::from_secs(20), start, 100);
+        table.add(mark(80), &at(70, 1, 3), Duration::from_secs(20), start, 100);
         assert_eq!((table.first(), table.source()), (Some(Offset(0)), Some(Offset(3))));
         assert_eq!(table.oldest_age(start), Some(Duration::from_secs(20)));
         let taken = table.take(PartitionId(1)).expect("it waits");
@@ -306,7 +311,7 @@ mod tests {
         let mut table = Table::new(start);
         for (partition, bytes) in [(1, 60), (2, 20), (3, 80)] {
             table.add(
-                Offset(0),
+                mark(0),
                 &head(partition, bytes, u64::try_from(partition).expect("small")),
                 Duration::ZERO,
                 start,
@@ -320,7 +325,7 @@ mod tests {
         }
         assert_eq!(table.due(&urgency(50, 60), start), Err(Duration::from_mins(1)));
         // Raised, it holds for them as well.
-        table.add(Offset(2), &head(2, 30, 9), Duration::ZERO, start, 100);
+        table.add(mark(2), &head(2, 30, 9), Duration::ZERO, start, 100);
         assert_eq!(table.due(&urgency(100, 60), start), Err(Duration::from_mins(1)));
         assert_eq!(table.due(&urgency(50, 60), start), Ok(PartitionId(2)));
     }

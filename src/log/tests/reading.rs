@@ -110,6 +110,47 @@ async fn a_walker_finds_its_place_in_a_large_segment_by_marks_also_after_a_resta
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_mark_shows_is_read_without_what_lies_around_it_and_a_wrong_mark_changes_nothing() {
+    let settings = PoolSettings { growing_bytes: 2 << 20, ..SMALL };
+    let mut world = World::with(1, settings);
+    let log = world.open(0);
+    let mut marks = Vec::new();
+    for number in 0..1600_u64 {
+        let placement = if number == 900 { Placement::NewSegment } else { Placement::Behind };
+        let payload = payload(&[number.to_string().into_bytes(), vec![7; 2000]]);
+        marks.push(log.append(payload, Durability::Synced, placement).await.unwrap().mark());
+    }
+    drop(log);
+    world.restart();
+    let log = world.open(3200);
+    let before = world.disk.counts().read_bytes;
+    let mut walker = log.walk_marked(marks[1599]);
+    let mut reader = log.read_marked(marks[0], marks[0].offset, marks[0].offset);
+    for (number, mark) in marks.iter().enumerate().rev() {
+        walker.go_to(*mark);
+        assert_eq!(walker.frame().unwrap().unwrap().first, mark.offset);
+        assert_eq!(walker.first_record().unwrap(), number.to_string().as_bytes());
+        let from = mark.offset.plus(1);
+        reader.go_to(*mark, from, from.plus(1));
+        let view = reader.next().unwrap().unwrap();
+        assert_eq!((view.mark, view.first, view.body), (*mark, from, [7; 2000].as_slice()));
+        assert!(reader.next().unwrap().is_none());
+    }
+    // A read-ahead each time that one goes back, twice.
+    assert!(world.disk.counts().read_bytes - before < 1600 * 40_000);
+    let somewhere = marks[700];
+    for wrong in [0, 1, 4096, somewhere.position + 8, somewhere.position - 2040, u64::MAX - 7] {
+        let wrong = crate::log::Mark { position: wrong, ..somewhere };
+        let from = wrong.offset.plus(1);
+        let mut reader = log.read_marked(wrong, from, from.plus(1));
+        assert_eq!(reader.next().unwrap().unwrap().mark, somewhere);
+        let mut walker = log.walk_marked(wrong);
+        assert_eq!(walker.frame().unwrap().unwrap().first, somewhere.offset);
+    }
+    assert!(world.quarantine().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn progress_wakes_at_the_byte_target_and_not_before() {
     let world = World::new(1);
     let log = world.open(0);
