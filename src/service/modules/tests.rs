@@ -37,7 +37,7 @@ fn started(modules: &Modules, name: &str) -> u64 {
 }
 
 fn lambda(arn: &str) -> LambdaParameters {
-    let interval = std::time::Duration::from_secs(60);
+    let interval = std::time::Duration::from_mins(1);
     LambdaParameters { arn: arn.to_owned(), retries: 3, buffer_bytes: 1 << 20, interval, role: None }
 }
 
