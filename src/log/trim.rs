@@ -1,5 +1,6 @@
 //! Trim: segments that nobody needs any more are removed, or go back to the pool.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +36,13 @@ impl Log {
         if self.shared.retired.lock().iter().any(|segment| Arc::strong_count(segment) == 1) {
             return true;
         }
-        let front = self.shared.segments.lock().front().map(|front| (front.is_sealed(), front.next()));
+        let front = {
+            let segments = self.shared.segments.lock();
+            segments.front().map(|front| (front.is_sealed(), front.next(), keeps_its_name(&segments)))
+        };
         match front {
-            Some((true, next)) => next <= to,
-            Some((false, next)) => next <= to && self.synced().offset <= to && self.is_worth_sealing(),
+            Some((true, next, keeps)) => next <= to && !keeps,
+            Some((false, next, _)) => next <= to && self.synced().offset <= to && self.is_worth_sealing(),
             None => false,
         }
     }
@@ -69,7 +73,7 @@ impl Log {
     fn trimmable(&self, to: Offset) -> Option<Arc<Segment>> {
         let mut segments = self.shared.segments.lock();
         let front = segments.front()?;
-        let done = front.is_sealed() && front.next() <= to;
+        let done = front.is_sealed() && front.next() <= to && !keeps_its_name(&segments);
         if !done {
             return None;
         }
@@ -121,6 +125,12 @@ impl Shared {
             other => other,
         }
     }
+}
+
+/// Whether the front segment is the last one and ended before its first record: the next one begins with the same offset, and
+/// its file takes the name. Removed meanwhile, by a disk that is slow or refuses at first, it would be the new file that goes.
+fn keeps_its_name(segments: &VecDeque<Arc<Segment>>) -> bool {
+    segments.len() == 1 && segments.front().is_some_and(|front| !front.has_records())
 }
 
 /// A segment that was read to its end is sealed for trimming once it holds this much.

@@ -2,116 +2,31 @@
 //! with a destination that is away, slow or lying meanwhile.
 //!
 //! Every record has an id of its own and is put once. Afterwards each acknowledged one lies under exactly one object name, one
-//! that was not acknowledged under at most one, and no object holds half a record.
+//! that was not acknowledged under at most one, and no object holds half a record. What processing refuses lies in the error
+//! output instead, once, and what it drops nowhere.
+//!
+//! | Module | What is in it |
+//! |---|---|
+//! | [`site`] | streams of every kind: plain, partitions, a module, rows in Parquet and ORC, a table that grows |
+//! | [`records`] | a record of each, and what must become of it |
+//! | [`load`] | who puts them |
+//! | [`check`] | what became of them |
 
+mod check;
 mod load;
+mod records;
+mod site;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use self::load::{Book, Load};
+use self::site::Site;
+use crate::harness::Hydrant;
+use crate::server::{Fault, Seen, error_xml};
 use hydrant::clock::splitmix;
 use hydrant::failpoint::Phase;
-use serde_json::json;
-use tempfile::TempDir;
-
-use self::load::{Book, Load, check};
-use crate::harness::{Bucket, Hydrant, Setup, Stream, s3};
-use crate::server::{Fault, Seen, Server, error_xml};
-
-/// An S3 server, a data directory, and streams of every kind.
-struct Site {
-    server: Server,
-    bucket: Bucket,
-    setup: Setup,
-    _data: TempDir,
-}
-
-impl Site {
-    async fn new() -> Self {
-        let (server, bucket) = s3();
-        let data = tempfile::tempdir().expect("a directory");
-        // A request of a killed process can be carried out after the next one has asked for its object: then the second one
-        // finds it made, and asks again.
-        let setup = Setup::new(data.path()).s3(&server.url).expects("S3.PreconditionFailed");
-        let site = Self { server, bucket, setup, _data: data };
-        let hydrant = Hydrant::start(&site.setup).await;
-        for stream in [
-            Stream::new("small").size(0.02).interval(0.3),
-            Stream::new("zipped").with("CompressionFormat", "GZIP").interval(0.0),
-            Stream::new("os").setting("Durability", "os").size(0.05).interval(0.2),
-            Stream::new("large").size(6.0).interval(900.0),
-            parted(),
-        ] {
-            hydrant.client.create(&stream).await;
-        }
-        hydrant.terminate().await;
-        site
-    }
-
-    /// What the service logs, rightly, while its destination fails.
-    fn in_trouble(mut self) -> Self {
-        self.setup = self.setup.env("HYDRANT_S3_TIMEOUT", "1");
-        for text in ["an object was not delivered", "at the deadline", "cannot be aborted"] {
-            self.setup = self.setup.expects(text);
-        }
-        self
-    }
-
-    /// Delivers everything and holds it against what was put.
-    async fn check(self, book: &Book) {
-        self.server.judge(None);
-        let hydrant = Hydrant::start(&self.setup).await;
-        for stream in load::STREAMS {
-            hydrant.client.flush(stream).await;
-            let stream = format!("stream=\"{stream}\"");
-            assert_eq!(hydrant.client.metric("hydrant_quarantined_bytes_total", &[&stream]).await, 0);
-        }
-        check(&self.bucket, book);
-        hydrant.terminate().await;
-        // Its id is in the ledger before its first part leaves, so an upload that nobody knows of has none; a lifecycle rule is
-        // what ends it. All others were ended; a part that its server took up late may still lie there.
-        let ended = |upload: &str| {
-            let asked = format!("uploadId={upload}");
-            ["AbortMultipartUpload", "CompleteMultipartUpload"]
-                .iter()
-                .any(|operation| self.server.seen_of(operation).iter().any(|seen| seen.query.contains(&asked)))
-        };
-        for upload in self.server.open_uploads() {
-            let name = upload.to_string_lossy();
-            if let Some((_, of)) = name.split_once(".upload_id-")
-                && let Some((id, _)) = of.split_once(".part-")
-            {
-                assert!(ended(id), "a part was left behind: {name}");
-            }
-        }
-    }
-}
-
-/// A stream with everything: partitions, an error output, a backup of source records.
-fn parted() -> Stream {
-    let parameters = json!([
-        {"ParameterName": "MetadataExtractionQuery", "ParameterValue": "{p:.p}"},
-        {"ParameterName": "JsonParsingEngine", "ParameterValue": "JQ-1.6"},
-    ]);
-    let backup = json!({
-        "RoleARN": "arn:aws:iam::000000000000:role/delivery", "BucketARN": "arn:aws:s3:::bucket", "Prefix": "backup/",
-        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 1},
-    });
-    Stream::new("parted")
-        .with("Prefix", "parted/!{partitionKeyFromQuery:p}/")
-        .with("ErrorOutputPrefix", "errors/!{firehose:error-output-type}/")
-        .with("DynamicPartitioningConfiguration", json!({"Enabled": true}))
-        .with(
-            "ProcessingConfiguration",
-            json!({
-                "Enabled": true, "Processors": [{"Type": "MetadataExtraction", "Parameters": parameters}],
-            }),
-        )
-        .with("S3BackupMode", "Enabled")
-        .with("S3BackupConfiguration", backup)
-        .interval(0.8)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_moments_nothing_is_lost_and_nothing_doubled() {

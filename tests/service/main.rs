@@ -6,6 +6,7 @@
 //! | [`changes`] | streams that are created, changed, paused, deleted while records wait |
 //! | [`catalog`] | names, stream files, damaged folders, `--strict`, `check` |
 //! | [`processing`] | processors, modules, partitions, the error output, the backup |
+//! | [`partitions`] | what partition keys may say, and thousands of partitions that wait |
 //! | [`conversion`] | format conversion: what is accepted, and where tables are found |
 //! | [`subscription`] | CloudWatch's log events by service and level, as Parquet |
 //! | [`hostile`] | transform modules that do what they must not |
@@ -18,7 +19,8 @@
 //! unpacked by what the codecs are tested with.
 //!
 //! Knobs: `HYDRANT_CRASH_KILLS` (kills of each of the two random runs, 100 unless told), `HYDRANT_CRASH_SEED` (repeats a run's
-//! choices), `HYDRANT_SKIP_MOUNTS=1` (leaves out what must mount a small volume and therefore be root).
+//! choices), `HYDRANT_MANY_PARTITIONS` (partitions that wait at once, 1,000 unless told), `HYDRANT_SKIP_MOUNTS=1` (leaves out
+//! what must mount a small volume and therefore be root).
 
 #![expect(clippy::disallowed_methods, reason = "tests drive real processes in real time")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
@@ -44,6 +46,7 @@ mod disk;
 mod hardship;
 mod hostile;
 mod modules;
+mod partitions;
 mod processing;
 mod promises;
 mod road;

@@ -9,6 +9,11 @@
 
 #[path = "../benches/clicks.rs"]
 mod clicks;
+#[path = "conformance/functions.rs"]
+mod functions;
+#[expect(dead_code, reason = "the tests of modules use the rest")]
+#[path = "../src/wasm/tests/guests.rs"]
+mod guests;
 #[path = "conformance/held.rs"]
 mod held;
 #[path = "conformance/processors.rs"]

@@ -199,3 +199,28 @@ async fn a_read_that_fails_is_not_damage() {
     assert!(failed > 3);
     assert!(world.quarantine().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_that_ended_empty_is_never_removed_in_the_place_of_its_successor() {
+    let mut world = World::new(1);
+    let again = |world: &World| world.try_open(World::log_settings(1), 0, 10).unwrap();
+    put(&world.open(0), &["a"]).await.unwrap();
+    world.restart();
+    // Behind a gap a segment begins at once; the process ends before anything is in it.
+    drop(again(&world));
+    world.restart();
+    let log = again(&world);
+    // The disk is slow, or refuses: meanwhile the next one begins with the same offset, and so has the same name.
+    world.disk.cut_power(0);
+    log.trim(Offset(10)).unwrap_err();
+    world.disk.heal();
+    let place = put(&log, &["b"]).await.unwrap();
+    log.trim(Offset(10)).unwrap();
+    assert_eq!(place.first, Offset(10));
+    let mut reader = log.read(Offset(10), Offset(11));
+    assert_eq!(reader.next().unwrap().unwrap().body, b"b");
+    assert_eq!(log.account().used(), log.disk_bytes());
+    drop(log);
+    world.restart();
+    assert_eq!(texts(&read_all(&world.open(0))), [(10, "b".to_owned())]);
+}

@@ -1,26 +1,28 @@
-//! Producers that go on through crashes, and what must be true of their records afterwards.
+//! Producers that go on through crashes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hydrant_model::Compression;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::harness::{Bucket, Client};
-use crate::unpack::unpack;
+use super::records;
+use crate::harness::Client;
 
-/// Streams that the load goes to.
-pub(super) const STREAMS: [&str; 5] = ["small", "zipped", "os", "large", "parted"];
-
-/// Ids of what was put.
+/// What was put.
 #[derive(Default)]
 pub(super) struct Book {
-    pub(super) tried: BTreeSet<String>,
+    pub(super) tried: BTreeMap<String, Put>,
     pub(super) acknowledged: BTreeSet<String>,
+}
+
+/// A record of a stream.
+pub(super) struct Put {
+    pub(super) stream: &'static str,
+    pub(super) number: u64,
 }
 
 /// Producers at work.
@@ -56,6 +58,10 @@ impl Load {
             ("g", "large", Door::PlainHttp, 12, 50_000, 100),
             ("h", "parted", Door::PlainHttp, 20, 100, 10),
             ("i", "parted", Door::PutRecordBatch, 20, 100, 10),
+            ("j", "clicks", Door::PlainHttp, 20, 100, 10),
+            ("k", "clicks", Door::PutRecord, 1, 100, 10),
+            ("l", "grown", Door::PutRecordBatch, 20, 100, 20),
+            ("m", "orc", Door::PlainHttp, 12, 50_000, 100),
         ] {
             let producer = Producer {
                 name,
@@ -113,10 +119,12 @@ impl Producer {
         while !self.stop.load(Ordering::Relaxed) {
             let client = self.follow.borrow().clone();
             if let Some(client) = client {
-                let ids: Vec<_> = (next..next + self.records).map(|id| format!("{}{id}", self.name)).collect();
+                let numbers = next..next + self.records;
                 next += self.records;
-                self.book.lock().expect("a lock").tried.extend(ids.iter().cloned());
-                let accepted = self.put(&client, &ids).await;
+                let put = |number| (self.id(number), Put { stream: self.stream, number });
+                self.book.lock().expect("a lock").tried.extend(numbers.clone().map(put));
+                let accepted = self.put(&client, &numbers.collect::<Vec<_>>()).await;
+                let accepted = accepted.into_iter().map(|number| self.id(number));
                 self.book.lock().expect("a lock").acknowledged.extend(accepted);
             }
             if !(self.stream == "large" && self.flood.load(Ordering::Relaxed)) {
@@ -125,17 +133,20 @@ impl Producer {
         }
     }
 
-    fn line(&self, id: &str) -> String {
-        let line = line(id, self.padding);
-        if self.stream == "parted" { parted(id, &line) } else { line }
+    fn id(&self, number: u64) -> String {
+        format!("{}{number}", self.name)
     }
 
-    /// Puts records of these ids once; gives back which were acknowledged.
-    async fn put(&self, client: &Client, ids: &[String]) -> Vec<String> {
-        let all = || ids.to_vec();
+    fn line(&self, number: u64) -> String {
+        records::record(self.stream, &self.id(number), number, self.padding)
+    }
+
+    /// Puts records of these numbers once; gives back which were acknowledged.
+    async fn put(&self, client: &Client, numbers: &[u64]) -> Vec<u64> {
+        let all = || numbers.to_vec();
         match self.door {
             Door::PutRecord => {
-                let record = record(&self.line(&ids[0]));
+                let record = record(&self.line(numbers[0]));
                 let request = json!({ "DeliveryStreamName": self.stream, "Record": record });
                 match client.try_call("PutRecord", &request).await {
                     Ok(Ok(answer)) if answer["RecordId"].is_string() => all(),
@@ -143,17 +154,17 @@ impl Producer {
                 }
             }
             Door::PutRecordBatch => {
-                let records: Vec<_> = ids.iter().map(|id| record(&self.line(id))).collect();
+                let records: Vec<_> = numbers.iter().map(|number| record(&self.line(*number))).collect();
                 let request = json!({ "DeliveryStreamName": self.stream, "Records": records });
                 let Ok(Ok(answer)) = client.try_call("PutRecordBatch", &request).await else { return Vec::new() };
                 let entries = answer["RequestResponses"].as_array().expect("entries");
-                let accepted = ids.iter().zip(entries).filter(|(_, entry)| entry["RecordId"].is_string());
-                accepted.map(|(id, _)| id.clone()).collect()
+                let accepted = numbers.iter().zip(entries).filter(|(_, entry)| entry["RecordId"].is_string());
+                accepted.map(|(number, _)| *number).collect()
             }
             Door::PlainHttp => {
-                let lines: String = ids.iter().map(|id| self.line(id)).collect();
+                let lines: String = numbers.iter().map(|number| self.line(*number)).collect();
                 match client.try_post(&format!("/streams/{}/records", self.stream), "text/plain", lines).await {
-                    Ok((200, answer)) if answer["accepted"] == ids.len() => all(),
+                    Ok((200, answer)) if answer["accepted"] == numbers.len() => all(),
                     _ => Vec::new(),
                 }
             }
@@ -163,70 +174,4 @@ impl Producer {
 
 fn record(line: &str) -> Value {
     json!({ "Data": base64_simd::STANDARD.encode_to_string(line) })
-}
-
-/// A record that shows whether it is whole.
-fn line(id: &str, padding: usize) -> String {
-    format!("{id} {} {id}\n", "x".repeat(padding))
-}
-
-/// A record with a partition: of eleven, one has none that an object can be named after.
-fn parted(id: &str, line: &str) -> String {
-    let number: u64 = id.get(1..).and_then(|digits| digits.parse().ok()).expect("a letter and a number");
-    let partition = if number.is_multiple_of(11) { "..".to_owned() } else { format!("p{}", number % 7) };
-    format!("{}\n", json!({ "p": partition, "line": line.trim_end() }))
-}
-
-/// The line in a record with a partition, or in the error entry about it.
-fn unparted(text: &str) -> String {
-    let mut record: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text:.200}"));
-    if let Some(raw) = record["rawData"].as_str() {
-        let raw = base64_simd::STANDARD.decode_to_vec(raw).expect("base64");
-        record = serde_json::from_slice(&raw).expect("a record");
-        assert_eq!(record["p"], "..", "a record that could be delivered is in the error output");
-    }
-    record["line"].as_str().expect("a line").to_owned()
-}
-
-/// Every acknowledged record in exactly one object, every other in at most one, each one whole.
-pub(super) fn check(bucket: &Bucket, book: &Book) {
-    let mut found: BTreeMap<String, String> = BTreeMap::new();
-    let mut backed_up: BTreeMap<String, String> = BTreeMap::new();
-    let mut twice = Vec::new();
-    for object in bucket.objects("") {
-        let found = if object.key.starts_with("backup/") { &mut backed_up } else { &mut found };
-        let gzip = object.key.rsplit('.').next() == Some("gz");
-        let compression = if gzip { Compression::Gzip } else { Compression::Uncompressed };
-        let mut bytes = Vec::new();
-        unpack(compression, &object.bytes, &mut |piece| bytes.extend_from_slice(piece));
-        let text = String::from_utf8(bytes).expect("text");
-        assert!(text.ends_with('\n'), "{} ends within a record", object.key);
-        for line in text.lines() {
-            let line = if line.starts_with('{') { unparted(line) } else { line.to_owned() };
-            let (id, rest) = line.split_once(' ').unwrap_or_else(|| panic!("no record in {}: {line:.100}", object.key));
-            let (padding, end) = rest.rsplit_once(' ').expect("a whole record");
-            assert!(
-                end == id && padding.bytes().all(|byte| byte == b'x'),
-                "half a record in {}: {line:.100}",
-                object.key
-            );
-            if let Some(before) = found.insert(id.to_owned(), object.key.clone()) {
-                twice.push(format!("{id} in {before} and {}", object.key));
-            }
-        }
-    }
-    let parted = book.acknowledged.iter().filter(|id| id.starts_with(['h', 'i']));
-    let missing: Vec<_> = parted.filter(|id| !backed_up.contains_key(*id)).collect();
-    assert!(missing.is_empty(), "{} records not backed up: {:?}", missing.len(), &missing[..missing.len().min(20)]);
-    let invented: Vec<_> = found.keys().filter(|id| !book.tried.contains(*id)).collect();
-    let lost: Vec<_> = book.acknowledged.iter().filter(|id| !found.contains_key(*id)).collect();
-    assert!(twice.is_empty(), "{} records twice: {:?}", twice.len(), &twice[..twice.len().min(20)]);
-    assert!(lost.is_empty(), "{} acknowledged records lost: {:?}", lost.len(), &lost[..lost.len().min(20)]);
-    assert!(invented.is_empty(), "{invented:?}");
-    println!(
-        "{} records tried, {} acknowledged, {} delivered, each once",
-        book.tried.len(),
-        book.acknowledged.len(),
-        found.len()
-    );
 }

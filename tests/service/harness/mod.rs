@@ -8,7 +8,7 @@ mod stream;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::api::{Client, Refusal};
-pub(crate) use self::bucket::Bucket;
+pub(crate) use self::bucket::{Bucket, ObjectFile};
 pub(crate) use self::process::{Hydrant, Setup, checked, refused};
 pub(crate) use self::stream::Stream;
 use crate::server::Server;

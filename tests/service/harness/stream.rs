@@ -22,6 +22,11 @@ impl Stream {
         Self { name: name.to_owned(), destination, settings: Vec::new() }
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A member of the S3 destination.
     pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.destination[member] = value.into();

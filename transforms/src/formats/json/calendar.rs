@@ -30,7 +30,7 @@ pub(crate) struct Moment {
 pub(crate) enum NoTimestamp {
     /// It has another form, or says what no calendar and no clock has.
     Form,
-    /// 64 bits of nanoseconds do not reach it: 1677-09-21 to 2262-04-11.
+    /// 64 bits of nanoseconds do not reach it: 1677-09-21 00:12:44 to 2262-04-11.
     Range,
 }
 
@@ -44,8 +44,17 @@ impl Moment {
         let seconds = minutes * 60 + i64::from(self.second) - i64::from(self.ahead_seconds);
         // In 128 bits, for the last moments before the ends of the range pass them on the way.
         let nanoseconds = i128::from(seconds) * 1_000_000_000 + i128::from(self.nanosecond);
-        i64::try_from(nanoseconds).map_err(|_| NoTimestamp::Range)
+        in_range(nanoseconds)
     }
+}
+
+/// Nanoseconds since 1970 as a column holds them.
+///
+/// The last second before the end of 64 bits is left out at the lower end: a file of ORC says whole seconds and what is above
+/// them, and pyarrow takes no such file where the seconds alone do not fit.
+#[inline]
+pub(crate) fn in_range(nanoseconds: i128) -> Result<i64, NoTimestamp> {
+    i64::try_from(nanoseconds).ok().filter(|it| *it >= FIRST_NANOSECOND).ok_or(NoTimestamp::Range)
 }
 
 /// Reads numerals and marks off the front of a text.
@@ -136,6 +145,8 @@ const MONTHS: [(i32, u32); 12] = [
     (334, 31),
 ];
 const DAYS_BEFORE_1970: i32 = 719_162;
+/// 1677-09-21 00:12:44.
+const FIRST_NANOSECOND: i64 = -9_223_372_036_000_000_000;
 
 #[cfg(test)]
 mod tests {

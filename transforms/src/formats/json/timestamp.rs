@@ -7,8 +7,8 @@
 //! | a number, also as text | below 10^12 seconds since 1970, otherwise milliseconds, with their fraction |
 //! | `yyyy-[M]M-[d]d` | a date, as `java.sql.Date.valueOf`, but no 31st of February |
 //!
-//! What lies outside 1677-09-21 to 2262-04-11 does not fit 64 bits of nanoseconds and is refused, where AWS wraps it into
-//! another century.
+//! What lies outside 1677-09-21 00:12:44 to 2262-04-11 does not fit 64 bits of nanoseconds and is refused, where AWS wraps it
+//! into another century.
 
 use super::calendar::{self, Moment, NoTimestamp, Numerals};
 use super::number::{self, Rounding};
@@ -55,20 +55,20 @@ fn read_iso(text: &[u8]) -> Option<Moment> {
 pub(crate) fn epoch(literal: &[u8]) -> Result<i64, NoTimestamp> {
     let as_seconds = number::unscaled(literal, 9, Rounding::Down).ok_or(NoTimestamp::Range)?;
     let nanoseconds = if as_seconds.abs() < MOST_SECONDS { as_seconds } else { as_seconds / 1000 };
-    i64::try_from(nanoseconds).map_err(|_| NoTimestamp::Range)
+    calendar::in_range(nanoseconds)
 }
 
 /// The same of a whole number.
 #[inline]
 pub(crate) fn epoch_whole(value: i64) -> Result<i64, NoTimestamp> {
     let unit = if value.unsigned_abs() < 1_000_000_000_000 { 1_000_000_000 } else { 1_000_000 };
-    value.checked_mul(unit).ok_or(NoTimestamp::Range)
+    calendar::in_range(i128::from(value) * unit)
 }
 
 /// Milliseconds since 1970, with their fraction; a [decimal literal](number::is_decimal).
 pub(crate) fn millis(literal: &[u8]) -> Result<i64, NoTimestamp> {
     let nanoseconds = number::unscaled(literal, 6, Rounding::Down).ok_or(NoTimestamp::Range)?;
-    i64::try_from(nanoseconds).map_err(|_| NoTimestamp::Range)
+    calendar::in_range(nanoseconds)
 }
 
 /// `yyyy-[M]M-[d]d` as days since 1970.

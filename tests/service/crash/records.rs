@@ -1,0 +1,89 @@
+//! What records of each stream look like, and what must become of them: told from the stream and a record's number alone.
+
+use serde_json::json;
+
+/// Streams that the load goes to.
+pub(super) const STREAMS: [&str; 8] = ["small", "zipped", "os", "large", "parted", "clicks", "grown", "orc"];
+
+/// What must become of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It lies in an object under this prefix.
+    Delivered(String),
+    /// It lies in the error output under this prefix.
+    Failed(String),
+    /// A verdict dropped it: it lies nowhere.
+    Dropped,
+}
+
+/// The record of a stream with a number: one line.
+pub(super) fn record(stream: &str, id: &str, number: u64, padding: usize) -> String {
+    let line = format!("{id} {} {id}", "x".repeat(padding));
+    let document = match stream {
+        "parted" => {
+            let partition =
+                if matches!(fate(stream, number), Fate::Failed(_)) { "..".into() } else { partition(number) };
+            json!({ "p": partition, "line": line })
+        }
+        "clicks" => click(id, number, &line),
+        "grown" => match fate(stream, number) {
+            // Neither one object nor one behind the other.
+            Fate::Failed(_) => return format!("[{}]\n", json!({ "id": id, "line": line })),
+            _ => json!({ "id": id, "line": line, column(number): number }),
+        },
+        "orc" => {
+            let whole = matches!(fate(stream, number), Fate::Delivered(_));
+            let told = if whole { json!(number) } else { json!("oops") };
+            json!({ "id": id, "line": line, "n": told, "tags": [id, null] })
+        }
+        _ => return format!("{line}\n"),
+    };
+    format!("{document}\n")
+}
+
+fn click(id: &str, number: u64, line: &str) -> serde_json::Value {
+    let mut click = json!({
+        "id": id, "page": format!("/{}/{number}", section(number)), "country": country(number), "n": number, "line": line,
+    });
+    match fate("clicks", number) {
+        Fate::Dropped => click["country"] = json!(""),
+        Fate::Failed(output) if output.contains("/processing") => click["page"] = json!(null),
+        Fate::Failed(output) if output.contains("/partitioning") => click["country"] = json!(".."),
+        Fate::Failed(_) => click["n"] = json!({ "no": "number" }),
+        Fate::Delivered(_) => {}
+    }
+    click
+}
+
+/// What must become of a record of a stream.
+pub(super) fn fate(stream: &str, number: u64) -> Fate {
+    let failed = |output: &str| Fate::Failed(format!("errors/{stream}/{output}/"));
+    match stream {
+        "parted" if number.is_multiple_of(11) => failed("partitioning-failed"),
+        "parted" => Fate::Delivered(format!("parted/{}/", partition(number))),
+        "clicks" if number.is_multiple_of(11) => Fate::Dropped,
+        "clicks" if number.is_multiple_of(13) => failed("processing-failed"),
+        "clicks" if number.is_multiple_of(17) => failed("partitioning-failed"),
+        "clicks" if number.is_multiple_of(19) => failed("format-conversion-failed"),
+        "clicks" => Fate::Delivered(format!("clicks/{}/{}/", country(number), section(number))),
+        "grown" | "orc" if number.is_multiple_of(11) => failed("format-conversion-failed"),
+        _ => Fate::Delivered(format!("{stream}/")),
+    }
+}
+
+fn partition(number: u64) -> String {
+    format!("p{}", number % 7)
+}
+
+fn country(number: u64) -> &'static str {
+    if number.is_multiple_of(2) { "DE" } else { "FR" }
+}
+
+fn section(number: u64) -> String {
+    format!("s{}", number % 3)
+}
+
+/// The column that a record of `grown` brings: every so many records a new one.
+pub(super) fn column(number: u64) -> String {
+    format!("column_{}", number / 300)
+}

@@ -1,0 +1,158 @@
+//! An S3 server, a data directory, and streams of every kind.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::check::check;
+use super::load::Book;
+use super::records::STREAMS;
+use crate::harness::{Bucket, Hydrant, Setup, Stream, s3};
+use crate::processing::{processor, processors};
+use crate::server::Server;
+
+/// What is killed, and what it delivers to.
+pub(super) struct Site {
+    pub(super) server: Server,
+    pub(super) bucket: Bucket,
+    pub(super) setup: Setup,
+    _data: TempDir,
+}
+
+impl Site {
+    pub(super) async fn new() -> Self {
+        let (server, bucket) = s3();
+        let data = tempfile::tempdir().expect("a directory");
+        provide(data.path());
+        // A request of a killed process can be carried out after the next one has asked for its object: then the second one
+        // finds it made, and asks again.
+        let setup = Setup::new(data.path()).s3(&server.url).expects("S3.PreconditionFailed");
+        let site = Self { server, bucket, setup, _data: data };
+        let hydrant = Hydrant::start(&site.setup).await;
+        for stream in [
+            Stream::new("small").size(0.02).interval(0.3),
+            Stream::new("zipped").with("CompressionFormat", "GZIP").interval(0.0),
+            Stream::new("os").setting("Durability", "os").size(0.05).interval(0.2),
+            Stream::new("large").size(6.0).interval(900.0),
+            parted(),
+            clicks(),
+            grown(),
+            orc(),
+        ] {
+            hydrant.client.create(&stream).await;
+        }
+        hydrant.terminate().await;
+        site
+    }
+
+    /// What the service logs, rightly, while its destination fails.
+    pub(super) fn in_trouble(mut self) -> Self {
+        self.setup = self.setup.env("HYDRANT_S3_TIMEOUT", "1");
+        for text in ["an object was not delivered", "at the deadline", "cannot be aborted"] {
+            self.setup = self.setup.expects(text);
+        }
+        self
+    }
+
+    /// Delivers everything and holds it against what was put.
+    pub(super) async fn check(self, book: &Book) {
+        self.server.judge(None);
+        let hydrant = Hydrant::start(&self.setup).await;
+        for stream in STREAMS {
+            hydrant.client.flush(stream).await;
+            let stream = format!("stream=\"{stream}\"");
+            assert_eq!(hydrant.client.metric("hydrant_quarantined_bytes_total", &[&stream]).await, 0);
+        }
+        check(&self.bucket, book);
+        hydrant.terminate().await;
+        // Its id is in the ledger before its first part leaves, so an upload that nobody knows of has none; a lifecycle rule is
+        // what ends it. All others were ended; a part that its server took up late may still lie there.
+        let ended = |upload: &str| {
+            let asked = format!("uploadId={upload}");
+            ["AbortMultipartUpload", "CompleteMultipartUpload"]
+                .iter()
+                .any(|operation| self.server.seen_of(operation).iter().any(|seen| seen.query.contains(&asked)))
+        };
+        for upload in self.server.open_uploads() {
+            let name = upload.to_string_lossy();
+            if let Some((_, of)) = name.split_once(".upload_id-")
+                && let Some((id, _)) = of.split_once(".part-")
+            {
+                assert!(ended(id), "a part was left behind: {name}");
+            }
+        }
+    }
+}
+
+/// The module and the tables that streams name.
+fn provide(data: &Path) {
+    let (modules, schemas) = (data.join("modules"), data.join("schemas"));
+    for folder in [&modules, &schemas] {
+        std::fs::create_dir_all(folder).expect("a directory");
+    }
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("transforms/guest/prebuilt/clicks.wasm");
+    std::fs::copy(module, modules.join("clicks.wasm")).expect("copied");
+    let clicks = "CREATE TABLE clicks (id string, country string, section string, n bigint, line string)";
+    std::fs::write(schemas.join("lake.clicks.sql"), clicks).expect("written");
+    let heavy = "CREATE TABLE heavy (id string, n decimal(20,0), line string, tags array<string>)";
+    std::fs::write(schemas.join("lake.heavy.sql"), heavy).expect("written");
+}
+
+/// A stream with partitions, an error output and a backup of source records.
+fn parted() -> Stream {
+    let parameters = [("MetadataExtractionQuery", "{p:.p}"), ("JsonParsingEngine", "JQ-1.6")];
+    let backup = json!({
+        "RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket", "Prefix": "backup/",
+        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 1},
+    });
+    failing(Stream::new("parted"))
+        .with("Prefix", "parted/!{partitionKeyFromQuery:p}/")
+        .with("DynamicPartitioningConfiguration", json!({"Enabled": true}))
+        .with("ProcessingConfiguration", processors(&[processor("MetadataExtraction", &parameters)]))
+        .with("S3BackupMode", "Enabled")
+        .with("S3BackupConfiguration", backup)
+        .interval(0.8)
+}
+
+/// A module that drops, refuses and gives partition keys, then rows of a table: every stage that there is.
+fn clicks() -> Stream {
+    let lambda = processor("Lambda", &[("LambdaArn", "arn:aws:lambda:us-east-1:000000000000:function:clicks")]);
+    failing(Stream::new("clicks"))
+        .with("Prefix", "clicks/!{partitionKeyFromLambda:country}/!{partitionKeyFromLambda:section}/")
+        .with("DynamicPartitioningConfiguration", json!({"Enabled": true}))
+        .with("ProcessingConfiguration", processors(&[lambda]))
+        .with("DataFormatConversionConfiguration", conversion(Some("clicks"), &json!({"ParquetSerDe": {}})))
+        .interval(0.8)
+}
+
+/// Rows of a table that is inferred, and grows.
+fn grown() -> Stream {
+    let conversion = conversion(None, &json!({"ParquetSerDe": {"Compression": "GZIP"}}));
+    failing(Stream::new("grown")).with("DataFormatConversionConfiguration", conversion).size(0.1).interval(0.5)
+}
+
+/// ORC, of which the objects are uploaded in parts.
+fn orc() -> Stream {
+    let conversion = conversion(Some("heavy"), &json!({"OrcSerDe": {"Compression": "NONE"}}));
+    failing(Stream::new("orc")).with("DataFormatConversionConfiguration", conversion).size(7.0).interval(5.0)
+}
+
+/// The stream with an error output of its own.
+fn failing(stream: Stream) -> Stream {
+    let name = stream.name().to_owned();
+    stream.with("ErrorOutputPrefix", format!("errors/{name}/!{{firehose:error-output-type}}/"))
+}
+
+fn conversion(table: Option<&str>, serializer: &Value) -> Value {
+    let mut conversion = json!({
+        "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {}}},
+        "OutputFormatConfiguration": {"Serializer": serializer},
+    });
+    if let Some(table) = table {
+        conversion["SchemaConfiguration"] = json!({"RoleARN": ROLE, "DatabaseName": "lake", "TableName": table});
+    }
+    conversion
+}
+
+const ROLE: &str = "arn:aws:iam::000000000000:role/delivery";
