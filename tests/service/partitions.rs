@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Hydrant, Stream, until};
+use crate::harness::{Client, Hydrant, POLL, Stream, until};
 use crate::processing::{Bench, processor, processors};
 
 /// A stream with this prefix whose partition keys come from a query, or from a module.
@@ -27,7 +28,6 @@ fn stream(name: &str, prefix: &str) -> Stream {
         .with("ErrorOutputPrefix", format!("errors/{name}/!{{firehose:error-output-type}}/"))
         .with("DynamicPartitioningConfiguration", json!({ "Enabled": true }))
         .with("ProcessingConfiguration", processors(&[keys]))
-        .interval(900.0)
 }
 
 /// Values that no part of a path may have.
@@ -140,7 +140,7 @@ async fn whatever_a_partition_key_says_nothing_is_written_outside_and_each_recor
     let mut wanted: BTreeMap<String, String> = BTreeMap::new();
     let mut failing: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, prefix) in streams {
-        client.create(&stream(name, prefix)).await;
+        client.create(&stream(name, prefix).interval(900.0)).await;
         let mut lines = String::new();
         let line = |value: &str, at: usize| {
             format!("{}\n", json!({ "page": "/x", "country": value, "id": format!("{name} {at}") }))
@@ -224,10 +224,21 @@ fn many() -> u64 {
     std::env::var("HYDRANT_MANY_PARTITIONS").map_or(1_000, |text| text.parse().expect("a number"))
 }
 
+/// Waits until so many records have been looked at for their keys.
+async fn processed(client: &Client, records: u64, peak: &mut Peak) {
+    let deadline = Instant::now() + LONGEST;
+    while client.metric("hydrant_processor_records_in_total", &["processor=\"MetadataExtraction\""]).await < records {
+        peak.look(client).await;
+        assert!(Instant::now() < deadline, "they are never processed: {}", client.status("s").await);
+        tokio::time::sleep(POLL).await;
+    }
+    peak.look(client).await;
+}
+
 /// Flushes, and looks meanwhile.
 async fn flush(hydrant: &Hydrant, name: &str, peak: &mut Peak) {
     let client = &hydrant.client;
-    let deadline = std::time::Instant::now() + LONGEST;
+    let deadline = Instant::now() + LONGEST;
     loop {
         // Each call waits for a while and says that it is not done.
         let (status, answer) = client.post(&format!("/streams/{name}/flush?wait=2"), "text/plain", "").await;
@@ -236,7 +247,7 @@ async fn flush(hydrant: &Hydrant, name: &str, peak: &mut Peak) {
             return;
         }
         assert_eq!(status, 504, "{answer}");
-        assert!(std::time::Instant::now() < deadline, "it is never done: {}", client.status(name).await);
+        assert!(Instant::now() < deadline, "it is never done: {}", client.status(name).await);
     }
 }
 
@@ -269,19 +280,17 @@ async fn partitions_that_wait_take_little_memory_each() {
     let many = many();
     let bench = Bench::new().await;
     let client = &bench.hydrant.client;
-    client.create(&stream("s", "s/!{partitionKeyFromQuery:country}/")).await;
+    // Records are grouped after a sixteenth of the time that partitions may wait.
+    client.create(&stream("s", "s/!{partitionKeyFromQuery:country}/").interval(80.0)).await;
     let mut peak = Peak::default();
     peak.look(client).await;
     let before = peak.memory;
     let line = |number: u64| format!("{{\"n\":{number},\"country\":\"p{}\"}}\n", number % many);
-    // Each waits with two slices.
-    put(client, "s", 0..2 * many, line).await;
-    until("everything is processed", async || {
-        peak.look(client).await;
-        let status = client.status("s").await;
-        (status["cursors"][0]["waitingRecords"] == 2 * many).then_some(())
-    })
-    .await;
+    // Each waits with a slice of the first half, and one of the second.
+    for half in 1..=2 {
+        put(client, "s", (half - 1) * many..half * many, line).await;
+        processed(client, half * many, &mut peak).await;
+    }
     println!("{many} partitions wait: {before} bytes before, then {peak:?}");
     flush(&bench.hydrant, "s", &mut peak).await;
     println!("and when they have left: {peak:?}");
@@ -299,7 +308,7 @@ async fn a_fast_partition_beside_thousands_of_cold_ones_leaves_and_holds_nothing
     let cold = many();
     let bench = Bench::new().await;
     let client = &bench.hydrant.client;
-    client.create(&stream("s", "s/!{partitionKeyFromQuery:country}/").size(2.0)).await;
+    client.create(&stream("s", "s/!{partitionKeyFromQuery:country}/").size(2.0).interval(900.0)).await;
     let mut peak = Peak::default();
     peak.look(client).await;
     let before = peak.memory;
@@ -358,4 +367,4 @@ const MOST_MEMORY: u64 = 192 << 20;
 const MOST_FOR_EACH: u64 = 512;
 /// Files that a process may have open, whatever waits.
 const MOST_FILES: u64 = 150;
-const LONGEST: std::time::Duration = std::time::Duration::from_mins(15);
+const LONGEST: Duration = Duration::from_mins(30);
