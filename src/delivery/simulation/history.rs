@@ -61,6 +61,8 @@ struct Kind {
     becoming: Becoming,
     /// The destination takes some objects never.
     cursed: bool,
+    /// Few partitions may be active.
+    capped: bool,
 }
 
 /// How a process ends.
@@ -84,12 +86,15 @@ impl History {
         let damaged = splitmix(&mut chance).is_multiple_of(6);
         let becoming = Becoming::drawn(seed ^ 0x7AB1E);
         let cursed = splitmix(&mut (seed ^ 0x00C0_453D)).is_multiple_of(16);
-        let kind = Kind { backed_up, staged, kept, damaged, becoming, cursed };
+        let capped = kept == Kept::ByPartition && splitmix(&mut (seed ^ 0x00CA_99ED)).is_multiple_of(4);
+        let mut promises = Promises::new(backed_up, kept != Kept::Nowhere, becoming, cursed);
+        promises.capped = capped;
+        let kind = Kind { backed_up, staged, kept, damaged, becoming, cursed, capped };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
             shore: Arc::new(Shore::new(seed, clock.clone(), said, kept != Kept::Nowhere, cursed)),
-            promises: Promises::new(backed_up, kept != Kept::Nowhere, becoming, cursed),
+            promises,
             ears,
             plans: vec![plan_of(1, 0, kind, &clock, &mut chance)],
             kind,
@@ -519,6 +524,7 @@ fn plan_of(version: u64, shape: u64, kind: Kind, clock: &Clock, chance: &mut u64
     plan.processing.conversion = kind.becoming.conversion(version, clock);
     if kind.kept == Kept::ByPartition {
         plan.objects.prefix = partitioned(shape);
+        plan.most_partitions = kind.capped.then_some(3);
         plan.processing.wanted = Arc::new([WantedKey { source: KeySource::Query, name: "k".into() }]);
     }
     Arc::new(plan)

@@ -21,6 +21,8 @@ pub(super) struct Promises {
     becoming: Becoming,
     /// Whether objects may be given up, and their records be in the error output.
     cursed: bool,
+    /// Whether records of further partitions may be in the error output.
+    pub(super) capped: bool,
     /// Whether source records are backed up.
     pub(super) backed_up: bool,
     /// An entry of the ledger was damaged: records may be processed again, behind later ones.
@@ -180,7 +182,9 @@ impl Promises {
         }
         for (key, ids) in &state.objects {
             // What was to be in an object, and only that, may be in the output of those that were given up.
-            let in_errors = Book::of(key) == Book::Errors && !(self.cursed && key.starts_with(GIVEN_UP));
+            let in_errors = Book::of(key) == Book::Errors
+                && !(self.cursed && key.starts_with(GIVEN_UP))
+                && !(self.capped && key.starts_with(TOO_MANY));
             let out_of_place = |id: Id| !self.is_doubtful(id) && record::is_poison(id) != in_errors;
             let poison = ids.iter().find(|id| out_of_place(**id));
             if let Some(id) = poison.filter(|_| Book::of(key) != Book::Backup) {
@@ -238,6 +242,7 @@ pub(super) fn check_quiet(walking: &Walking) -> Result<(), String> {
     Ok(())
 }
 
+const TOO_MANY: &str = "errors/activePartitionExceeded/";
 const GIVEN_UP: &str = "errors/s3-failed/";
 /// One growing segment that is not full yet, or a pool segment.
 const MOST_QUIET_BYTES: u64 = 128 << 10;

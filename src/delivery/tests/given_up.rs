@@ -8,7 +8,7 @@ use crate::delivery::ledger::Contents;
 
 impl Bench {
     /// What the entries of an error output say, with the records that they are about.
-    fn entries(&self, output: &str) -> Vec<(Value, String)> {
+    pub(super) fn entries(&self, output: &str) -> Vec<(Value, String)> {
         let objects = self.shelf.objects.lock().clone();
         let of = objects.iter().filter(|(key, _)| key.starts_with(&format!("errors/{output}/")));
         let entries = of.flat_map(|(_, object)| lines(object)).map(|line| line.parse::<Value>().expect("JSON"));
