@@ -21,6 +21,8 @@ pub struct Plan {
     pub backup: Option<ObjectDestination>,
     /// What is done to records before they are packed.
     pub processing: Processing,
+    /// Partitions that may wait at a time, where AWS's rules hold; records of further ones go to the error output.
+    pub most_partitions: Option<usize>,
     /// How gzip objects are packed.
     pub gzip: Gzip,
     /// What a success answer means.
@@ -75,6 +77,8 @@ impl Plan {
             objects,
             backup: backup.as_ref().map(|backup| backup.objects.clone()),
             processing,
+            // A rule of delivering, not of what is accepted: it holds for every stream as soon as it is asked for.
+            most_partitions: (rulebook.rules == Rules::Strict).then_some(ACTIVE_PARTITIONS),
             gzip: Gzip { level: settings.gzip_level, members: settings.gzip_members },
             durability: settings.durability,
             disk_budget: settings.disk_budget,
@@ -119,5 +123,8 @@ impl Plan {
     }
 }
 
+/// AWS's quota, where nobody has asked for more:
+/// <https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html>.
+const ACTIVE_PARTITIONS: usize = 500;
 /// A week: time to mend a destination that broke on a Friday, and an end for one that nobody misses.
 const DRAIN_DEADLINE: Duration = Duration::from_hours(7 * 24);

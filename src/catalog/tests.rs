@@ -196,6 +196,9 @@ fn settings_override_the_hints_of_the_plan_and_leave_its_shape() {
     tuned.tags = tags.iter().map(|(name, value)| (format!("hydrant:{name}"), (*value).to_owned())).collect();
     let tuned = Plan::new(&tuned, 4, &rulebook()).expect("valid");
     assert_eq!((plain.version, tuned.version), (3, 4));
+    let strict = Rulebook { rules: Rules::Strict, ..rulebook() };
+    let by_the_letter = Plan::new(&definition("orders"), 3, &strict).expect("valid");
+    assert_eq!((plain.most_partitions, by_the_letter.most_partitions), (None, Some(500)));
     assert_eq!(tuned.objects.hints.interval.as_millis(), 500);
     assert_eq!(tuned.objects.hints.size_bytes, 256 * 1024);
     assert_eq!(tuned.gzip, Gzip { level: Some(9), members: GzipMembers::One });

@@ -153,7 +153,7 @@ impl Desk {
         let Some(mut set) = failures.filter(|set| !set.is_empty()) else { return Ok(()) };
         let failures = set.finish().await.map_err(failed)?;
         self.stream.boards.get(self.cursor).to_error_output(&failures);
-        let entry = Entry::Failed { intent: Some(self.intent), failures };
+        let entry = Entry::Failed { intent: Some(self.intent), given_up: false, failures };
         self.stream.ledger.record(entry).await.map_err(failed)?;
         self.stream.stir();
         Ok(())

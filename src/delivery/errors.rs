@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::log::{AppendError, Appended, Durability, Log, Payload, Placement};
 
 pub(super) use cursor::walk_errors;
-pub(super) use entry::{Times, entry};
+pub(super) use entry::{Times, entry, undelivered};
 pub(super) use read::ErrorsMaker;
 
 /// The errors log of one stream.
@@ -138,6 +138,11 @@ impl Set {
         if self.payload.body.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
     }
 
+    /// Bytes of its entries.
+    pub(super) fn bytes(&self) -> u64 {
+        self.found.values().map(|found| found.bytes).sum()
+    }
+
     /// Whether it has no entry.
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
@@ -173,7 +178,8 @@ impl Set {
         Ok(failures.collect())
     }
 
-    fn write(&mut self) -> Result<(), AppendError> {
+    /// Hands on what was added; [`Set::finish`] waits for it.
+    pub(super) fn write(&mut self) -> Result<(), AppendError> {
         let payload = std::mem::take(&mut self.payload);
         if payload.lengths.is_empty() {
             return Ok(());

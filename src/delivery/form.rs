@@ -23,6 +23,8 @@ pub(super) enum Form {
     },
     /// Rows.
     Rows(Box<Rows>),
+    /// Nothing: they leave another way.
+    Nothing,
 }
 
 /// Rows of one file.
@@ -74,6 +76,7 @@ impl Form {
                 records.runs().try_for_each(|run| packer.write(run, out)).map(|()| Fates::default())
             }
             Self::Rows(rows) => rows.add(records, out),
+            Self::Nothing => Ok(Fates::default()),
         }
     }
 
@@ -82,6 +85,7 @@ impl Form {
         match self {
             Self::Packed { any, .. } => !any,
             Self::Rows(rows) => rows.converter.rows() == 0,
+            Self::Nothing => true,
         }
     }
 
@@ -90,6 +94,7 @@ impl Form {
         match self {
             Self::Packed { packer, .. } => packer.finish(out),
             Self::Rows(rows) => rows.converter.finish(out).map_err(failed),
+            Self::Nothing => Ok(()),
         }
     }
 }

@@ -154,6 +154,7 @@ impl Stream {
             cursor,
             contents: Contents::Records,
             failed: false,
+            given_up: None,
             intent,
             shape: shape.version,
             schema,
@@ -188,10 +189,11 @@ impl Stream {
         failpoint::reach(Phase::CommitWritten);
         let delivered = sent.lacking.of(intent.records, intent.bytes);
         self.boards.get(*cursor).delivered(delivered);
+        let done = if sent.open.given_up.is_some() { "given up" } else { "delivered" };
         tracing::info!(
             stream = %self.name, cursor = cursor.name(), intent = intent.id.0, range = %intent.range,
             records = delivered.records, bytes = delivered.bytes, objects = delivered.objects, object_bytes = sent.receipt.bytes,
-            bucket = %intent.object.bucket, key = %intent.object.key, "delivered"
+            bucket = %intent.object.bucket, key = %intent.object.key, "{done}"
         );
         self.low_water.set(self.delivered_to());
         if self.can_trim() || self.ledger.has_old_history() {

@@ -14,6 +14,7 @@ mod body;
 mod cut;
 pub mod errors;
 mod form;
+mod giving_up;
 mod guard;
 mod lane;
 pub mod ledger;

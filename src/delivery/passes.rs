@@ -299,6 +299,16 @@ impl Stream {
         let inferred = shape.processing.conversion.is_some().then(|| self.ledger.with(|state| state.schema)).flatten();
         let schema = newest.schema.or(inferred);
         let (cursor, shape) = (Cursor::Main, shape.version);
-        Some(OpenIntent { cursor, contents, failed: false, intent, shape, schema, ends_at: None, notes })
+        Some(OpenIntent {
+            cursor,
+            contents,
+            failed: false,
+            given_up: None,
+            intent,
+            shape,
+            schema,
+            ends_at: None,
+            notes,
+        })
     }
 }

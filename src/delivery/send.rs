@@ -2,7 +2,8 @@
 //!
 //! An outcome that is not known is asked for before anything is sent again. What the destination refuses for its own sake is
 //! tried again for ever; what it refuses for this object's sake is parked: it waits, is reported, and gives up its place in the
-//! window to the batches behind it.
+//! window to the batches behind it. Refused again and again while others are taken, it is given up: see
+//! [`giving_up`](super::giving_up).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,9 +11,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hydrant_model::{BodyError, Cursor, DeliveryError, IntentId, Notes, Outcome, Receipt, Recovery, Sink};
+use hydrant_model::{BodyError, Cursor, DeliveryError, IntentId, Notes, Offset, Outcome, Receipt, Recovery, Sink};
 use hydrant_transforms::codec;
 use hydrant_transforms::compression::Options;
+use hydrant_transforms::processors::Transform;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -20,6 +22,7 @@ use super::Board;
 use super::body::{CopyMaker, Desk, Frames, MadeBody, Maker, Packer, Progress};
 use super::errors::ErrorsMaker;
 use super::form::{Form, RowsPlan};
+use super::giving_up::Refusals;
 use super::ledger::{Closed, Contents, Entry, Lacking, Ledger, Note, OpenIntent};
 use super::spool::SliceFrames;
 use super::stages::{Failing, StagesMaker, local_stages};
@@ -36,11 +39,11 @@ pub(super) struct Sent {
 
 /// One intent on its way.
 pub(super) struct Send {
-    stream: Arc<Stream>,
-    open: OpenIntent,
+    pub(super) stream: Arc<Stream>,
+    pub(super) open: OpenIntent,
     /// Whether an earlier attempt's outcome is unknown.
     must_ask: bool,
-    lacking: Lacking,
+    pub(super) lacking: Lacking,
     window: Arc<Semaphore>,
     /// Its place in the window; given up when it is parked.
     place: Option<OwnedSemaphorePermit>,
@@ -72,7 +75,8 @@ impl Send {
             let Some(place) = place else { return Ok(None) };
             self.place = place.ok();
         }
-        let mut patience = Patience::new(self.stream.shop.settings.stall_after);
+        let refusals = Refusals::new(self.must_ask.then(|| self.stream.shop.clock.now()));
+        let mut patience = Patience::new(self.stream.shop.settings.stall_after, refusals);
         self.board().sending(true);
         let receipt = self.until_done(&mut patience).await;
         self.board().sending(false);
@@ -105,6 +109,9 @@ impl Send {
 
     /// Asks where that is needed, else attempts.
     async fn step(&mut self, patience: &mut Patience) -> Result<Step, Closed> {
+        if self.open.given_up.is_some() {
+            return self.lay_down(patience).await;
+        }
         let plan = self.stream.current();
         let sink = self.stream.destinations.sink(&plan, self.open.cursor);
         if self.must_ask {
@@ -120,15 +127,37 @@ impl Send {
             Outcome::Retry { error, after } => Ok(self.wait(patience, &error, after)),
             Outcome::Unknown(error) => {
                 self.must_ask = true;
+                patience.refusals.doubt(self.stream.shop.clock.now());
                 Ok(self.wait(patience, &error, None))
             }
-            Outcome::Refused(error) => {
-                if self.others_went(patience, 1) || self.board().read().parked < UNPROVEN_PARKED {
-                    self.park(patience);
-                }
-                Ok(self.wait(patience, &error, patience.parked.then_some(PARKED_RETRY)))
-            }
+            Outcome::Refused(error) => self.refused(&plan, &*sink, patience, &error).await,
         }
+    }
+
+    async fn refused(
+        &mut self,
+        plan: &Plan,
+        sink: &dyn Sink,
+        patience: &mut Patience,
+        error: &DeliveryError,
+    ) -> Result<Step, Closed> {
+        let (parked, now) = (self.board().read().parked, self.stream.shop.clock.now());
+        let delivered = self.stream.ledger.with(|state| state.delivered(self.open.cursor).objects);
+        let is_hopeless = patience.refusals.note(delivered, now, self.stream.is_pressed());
+        let long = PARKED_RETRY.saturating_mul(u32::try_from(parked).unwrap_or(u32::MAX));
+        if self.others_went(patience, 1) || parked < UNPROVEN_PARKED || patience.refusals.lasted(now) >= long {
+            self.park(patience);
+        }
+        if is_hopeless && self.open.cursor.is_main() && !plan.retry_forever {
+            match self.ask(plan, sink, patience).await {
+                Recovery::Delivered(receipt) => return Ok(Step::Done(receipt)),
+                Recovery::Unknown(error) => return Ok(self.wait(patience, &error, Some(PARKED_RETRY))),
+                Recovery::Absent => {}
+            }
+            self.give_up(error, patience.attempts + 1).await?;
+            return Ok(Step::Wait(Duration::ZERO));
+        }
+        Ok(self.wait(patience, error, patience.parked.then_some(PARKED_RETRY)))
     }
 
     /// Whether so many objects of the stream were delivered since this one first failed.
@@ -236,13 +265,13 @@ impl Send {
     }
 
     /// How a file of rows is made of the intent's records, where they become rows.
-    fn rows(&self, shape: &Plan) -> Option<RowsPlan> {
+    pub(super) fn rows(&self, shape: &Plan) -> Option<RowsPlan> {
         let conversion = shape.processing.conversion.as_ref().filter(|_| self.open.cursor.is_main())?;
         Some(RowsPlan::new(&conversion.rules, self.stream.schema(self.open.schema)))
     }
 
     /// The most bytes that the intent's records become before they are packed, and that their processors hold.
-    fn made_bytes(&self, shape: &Plan, rows: Option<&RowsPlan>) -> (u64, usize) {
+    pub(super) fn made_bytes(&self, shape: &Plan, rows: Option<&RowsPlan>) -> (u64, usize) {
         let bytes = self.open.intent.bytes;
         let (made, held) = match (&self.open.contents, self.open.cursor) {
             (Contents::Records, Cursor::Main) => (shape.processing.most_bytes(bytes), shape.processing.memory_bytes()),
@@ -253,21 +282,12 @@ impl Send {
 
     /// What makes the object's bytes.
     fn maker(&self, shape: &Plan, rows: Option<&RowsPlan>, packer: Packer) -> Result<Box<dyn Maker>, String> {
-        let range = self.open.intent.range;
-        let (frames, stages, source): (Box<dyn Frames>, _, _) = match &self.open.contents {
-            Contents::Errors { output, parts, .. } => {
-                let reader = self.stream.errors.log().read(range.from, range.to);
-                return Ok(Box::new(ErrorsMaker::new(reader, output, parts, packer)));
-            }
-            Contents::Records => {
-                let stages = if self.open.cursor.is_main() { local_stages(&shape.processing)? } else { Vec::new() };
-                (Box::new(self.stream.log.read(range.from, range.to)), stages, None)
-            }
-            Contents::Slices { slices, source } => {
-                let frames = SliceFrames::new(self.stream.spool.log().clone(), slices.clone());
-                (Box::new(frames), Vec::new(), Some(*source))
-            }
-        };
+        if let Contents::Errors { output, parts, .. } = &self.open.contents {
+            let range = self.open.intent.range;
+            let reader = self.stream.errors.log().read(range.from, range.to);
+            return Ok(Box::new(ErrorsMaker::new(reader, output, parts, packer)));
+        }
+        let (frames, stages, source) = self.frames(shape)?;
         let form = match rows {
             Some(rows) => rows.open(&self.stream).map_err(|error| error.to_string())?,
             None if stages.is_empty() => return Ok(Box::new(CopyMaker { frames, packer })),
@@ -277,8 +297,24 @@ impl Send {
         Ok(Box::new(StagesMaker::new(&self.stream, frames, (stages, &shape.processing), failing, form)))
     }
 
+    /// The intent's records, the processors that they go through while the object is made, and where they were made of what lies
+    /// in the records' log, if they lie in the spool.
+    pub(super) fn frames(&self, shape: &Plan) -> Result<Reading, String> {
+        let range = self.open.intent.range;
+        Ok(match &self.open.contents {
+            Contents::Slices { slices, source } => {
+                let frames = SliceFrames::new(self.stream.spool.log().clone(), slices.clone());
+                (Box::new(frames), Vec::new(), Some(*source))
+            }
+            Contents::Records | Contents::Errors { .. } => {
+                let stages = if self.open.cursor.is_main() { local_stages(&shape.processing)? } else { Vec::new() };
+                (Box::new(self.stream.log.read(range.from, range.to)), stages, None)
+            }
+        })
+    }
+
     /// Whether an earlier attempt has put into the ledger what no stage takes.
-    fn has_named_failures(&self) -> bool {
+    pub(super) fn has_named_failures(&self) -> bool {
         self.stream.ledger.with(|state| state.open.get(&self.open.intent.id.0).is_some_and(|it| it.failed))
     }
 
@@ -298,7 +334,7 @@ impl Send {
     }
 
     /// Reports a failure and says how long to wait.
-    fn wait(&mut self, patience: &mut Patience, error: &DeliveryError, after: Option<Duration>) -> Step {
+    pub(super) fn wait(&mut self, patience: &mut Patience, error: &DeliveryError, after: Option<Duration>) -> Step {
         if self.others_went(patience, u64::from(ALONE_AFTER)) && patience.attempts >= ALONE_AFTER {
             // Others of the stream go through, again and again: whatever the destination says, it is about this object.
             self.park(patience);
@@ -341,14 +377,17 @@ impl Send {
     }
 }
 
-enum Step {
+/// What an object's bytes are made of.
+type Reading = (Box<dyn Frames>, Vec<Box<dyn Transform>>, Option<Offset>);
+
+pub(super) enum Step {
     Done(Receipt),
     Wait(Duration),
     Stopping,
 }
 
 /// Back-off of one intent.
-struct Patience {
+pub(super) struct Patience {
     attempts: u32,
     stall_after: Duration,
     /// Since when former addresses do not answer, and those that were given up.
@@ -357,10 +396,11 @@ struct Patience {
     /// Objects that the stream had delivered when this one first failed.
     delivered_before: Option<u64>,
     parked: bool,
+    refusals: Refusals,
 }
 
 impl Patience {
-    fn new(stall_after: Duration) -> Self {
+    fn new(stall_after: Duration, refusals: Refusals) -> Self {
         Self {
             attempts: 0,
             stall_after,
@@ -368,6 +408,7 @@ impl Patience {
             given_up: BTreeSet::new(),
             delivered_before: None,
             parked: false,
+            refusals,
         }
     }
 
@@ -427,10 +468,11 @@ const ASK_FORMER_FOR: Duration = Duration::from_mins(5);
 /// Failures of one object, while as many others were delivered, after which it is taken to fail alone.
 const ALONE_AFTER: u32 = 5;
 /// Refused objects that give up their place before anything else was delivered: what they tell may be about the destination, not
-/// about them.
+/// about them. Beyond that one more gives it up in as many minutes as there are already: should all of them be refused for their own
+/// sake, what is behind them is reached, and a destination that takes nothing collects few.
 const UNPROVEN_PARKED: u64 = 16;
 const STALL_CHECK: Duration = Duration::from_millis(250);
 /// A row takes at most so many times the bytes of its record: numbers of one digit in columns of decimals.
 const WIDEST: u64 = 16;
 /// A reader's window: a read-ahead, and a frame of the largest common size behind it.
-const READER_BYTES: usize = 2 << 20;
+pub(super) const READER_BYTES: usize = 2 << 20;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::body::{Frames, Maker, failed};
 use super::errors::{ErrorsLog, Set, Times, entry};
 use super::form::Form;
+use super::giving_up::LaidDown;
 use super::guard;
 use super::ledger::Lacking;
 use super::stream::Stream;
@@ -35,6 +36,8 @@ pub(super) struct StagesMaker {
     held: Vec<u8>,
     lacking: Lacking,
     ended: bool,
+    /// Where what would be in the object goes, where there is to be none.
+    laid_down: Option<LaidDown>,
 }
 
 /// Counts what a processor does.
@@ -106,7 +109,28 @@ impl StagesMaker {
             held: Vec::new(),
             lacking: Lacking::default(),
             ended: false,
+            laid_down: None,
         }
+    }
+
+    /// The same without an object: what would be in it is laid down.
+    pub(super) fn laying_down(self, laid_down: LaidDown) -> Self {
+        Self { laid_down: Some(laid_down), ..self }
+    }
+
+    /// Takes every record through the processors and lays it down; what is to be named, and what would not have been in the object.
+    ///
+    /// # Errors
+    /// The records could not be read, or the errors log not be written.
+    pub(super) fn lay_down(mut self) -> Result<(Vec<Set>, Lacking), BodyError> {
+        let mut unused = Vec::new();
+        while !self.ended {
+            self.take(&mut unused)?;
+            unused.clear();
+        }
+        let laid_down = self.laid_down.take().map(LaidDown::done).unwrap_or_default();
+        let sets = laid_down.into_iter().chain(self.failing.set.take()).filter(|set| !set.is_empty());
+        Ok((sets.collect(), self.lacking))
     }
 
     /// Takes the records of the next frame through the processors.
@@ -136,6 +160,9 @@ impl StagesMaker {
         let fates = self.form.add(&records, out)?;
         for failure in &fates.failures {
             self.failing.add(&self.processing.entries, failure, &records, &arrived)?;
+        }
+        if let Some(laid_down) = &mut self.laid_down {
+            laid_down.add(&records, &fates, &arrived)?;
         }
         self.lack(&records, &fates, &arrived);
         Ok(())

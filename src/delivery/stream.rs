@@ -221,6 +221,12 @@ impl Stream {
         self.plan(version).unwrap_or_else(|| self.current())
     }
 
+    /// Whether what waits takes so much of the disk that it leaves as soon as it can.
+    pub(super) fn is_pressed(&self) -> bool {
+        let account = self.log.account();
+        account.used() >= account.budget() / 2
+    }
+
     /// Says that something happened.
     pub(super) fn stir(&self) {
         self.stirred.set(self.stirred.get() + 1);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test has no service that tracks tasks")]
 
+mod given_up;
 mod hardship;
 mod processed;
 mod spooled;
@@ -19,7 +20,7 @@ use hydrant_model::{
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::ledger::{Ledger, State};
+use super::ledger::{Entry, GivenUp, Ledger, State};
 use super::{
     Board, Destinations, Ended, Handle, MemoryBudget, PerCursor, Road, RoadParts, Settings, Shop, Wish, Workers,
     deliver_stream,
@@ -42,6 +43,13 @@ struct Shelf {
     refusing: Mutex<bool>,
     /// The object whose first record this is always fails.
     cursed: Mutex<Option<Offset>>,
+    /// The object whose first record this is, and those whose keys begin so, are always refused.
+    hopeless: Mutex<Option<Offset>>,
+    hopeless_key: Mutex<Option<String>>,
+    /// That is said before the body is read.
+    early: Mutex<bool>,
+    /// What is refused is not heard.
+    forgetful: Mutex<bool>,
 }
 
 enum Answer {
@@ -66,6 +74,12 @@ fn error(code: &str) -> DeliveryError {
 #[async_trait]
 impl Sink for Shelf {
     async fn deliver(&self, intent: &Intent, body: &mut dyn Body, _notes: &mut dyn Notes) -> Outcome {
+        let is_main = intent.object.key.starts_with("p/");
+        let hopeless_key = self.hopeless_key.lock().as_ref().is_some_and(|key| intent.object.key.starts_with(key));
+        let hopeless = hopeless_key || is_main && *self.hopeless.lock() == Some(intent.range.from);
+        if hopeless && *self.early.lock() {
+            return Outcome::Refused(error("S3.InvalidRequest"));
+        }
         let mut whole = Vec::new();
         while let Some(piece) = body.next(1000).await.expect("the log can be read") {
             whole.extend_from_slice(&piece);
@@ -74,7 +88,10 @@ impl Sink for Shelf {
         if *self.cursed.lock() == Some(intent.range.from) {
             return Outcome::Retry { error: error("S3.AccessDenied"), after: None };
         }
-        if *self.refusing.lock() {
+        if hopeless && *self.forgetful.lock() {
+            return Outcome::Unknown(error("S3.RequestTimeout"));
+        }
+        if hopeless || *self.refusing.lock() {
             return Outcome::Refused(error("S3.InvalidRequest"));
         }
         let answer = self.answers.lock().pop();

@@ -138,6 +138,8 @@ pub enum ErrorOutput {
     FormatConversion,
     /// `metadata-extraction-failed`: the query, or taking the record apart for it, gave no partition keys.
     MetadataExtraction,
+    /// `activePartitionExceeded`: more partitions would be active at a time than there may be.
+    ActivePartitions,
     /// `partitioning-failed`: the keys are there or should have come from a transform, and make no prefix.
     Partitioning,
 }
@@ -363,8 +365,14 @@ impl Building {
 
 impl ErrorOutput {
     /// Every one.
-    pub const ALL: [Self; 5] =
-        [Self::Processing, Self::Decompression, Self::FormatConversion, Self::MetadataExtraction, Self::Partitioning];
+    pub const ALL: [Self; 6] = [
+        Self::Processing,
+        Self::Decompression,
+        Self::FormatConversion,
+        Self::MetadataExtraction,
+        Self::ActivePartitions,
+        Self::Partitioning,
+    ];
 
     /// AWS's name.
     pub fn name(self) -> &'static str {
@@ -373,6 +381,7 @@ impl ErrorOutput {
             Self::Decompression => "decompression-failed",
             Self::FormatConversion => "format-conversion-failed",
             Self::MetadataExtraction => "metadata-extraction-failed",
+            Self::ActivePartitions => "activePartitionExceeded",
             Self::Partitioning => "partitioning-failed",
         }
     }

@@ -66,8 +66,7 @@ impl Waiting {
         self.since.retain(|output, _| groups.contains_key(output));
         let hints = stream.current().objects.hints;
         let (now, flush_to) = (stream.shop.clock.now(), stream.flush_to.get());
-        let account = stream.log.account();
-        let pressed = account.used() >= account.budget() / 2;
+        let pressed = stream.is_pressed();
         let mut least = Duration::MAX;
         for (output, group) in groups {
             let aged = *self.since.entry(output.clone()).or_insert_with(|| {
@@ -150,6 +149,7 @@ impl Stream {
             cursor: Cursor::Errors,
             contents,
             failed: false,
+            given_up: None,
             intent,
             shape: current.version,
             schema: None,

@@ -10,9 +10,10 @@
 //! <https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion-error-handling.html>.
 
 use hydrant_transforms::records::{ErrorOutput, Failure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::catalog::EntryFacts;
+use crate::delivery::ledger::GivenUp;
 
 /// When things happened to a record, milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug)]
@@ -38,19 +39,34 @@ pub(in crate::delivery) fn entry(facts: &EntryFacts, failure: &Failure, raw: &[u
             "subSequenceNumber": null,
             "dataCatalogTable": facts.table,
         }),
-        _ => json!({
-            "rawData": raw,
-            "errorCode": failure.code,
-            "errorMessage": failure.message,
-            "attemptsMade": failure.attempts,
-            "arrivalTimestamp": times.arrival_ms,
-            "attemptEndingTimestamp": times.ended_ms,
-        }),
+        _ => plain(&raw, (&failure.code, &failure.message, failure.attempts), times),
     };
     let asked = facts.lambda_arn.as_ref().filter(|_| failure.code.starts_with("Lambda."));
     if let (Some(arn), Some(members)) = (asked, entry.as_object_mut()) {
         members.insert("lambdaARN".to_owned(), json!(arn));
     }
+    line(&entry)
+}
+
+/// The entry about the record `raw`, whose object was given up; a newline ends it.
+pub(in crate::delivery) fn undelivered(given_up: &GivenUp, raw: &[u8], arrival_ms: u64) -> Vec<u8> {
+    let raw = base64_simd::STANDARD.encode_to_string(raw);
+    let times = Times { arrival_ms, ended_ms: given_up.at_ms };
+    line(&plain(&raw, (&given_up.code, &given_up.message, given_up.attempts), times))
+}
+
+fn plain(raw: &str, (code, message, attempts): (&str, &str, u32), times: Times) -> Value {
+    json!({
+        "rawData": raw,
+        "errorCode": code,
+        "errorMessage": message,
+        "attemptsMade": attempts,
+        "arrivalTimestamp": times.arrival_ms,
+        "attemptEndingTimestamp": times.ended_ms,
+    })
+}
+
+fn line(entry: &Value) -> Vec<u8> {
     let mut line = entry.to_string().into_bytes();
     line.push(b'\n');
     line
@@ -59,8 +75,6 @@ pub(in crate::delivery) fn entry(facts: &EntryFacts, failure: &Failure, raw: &[u
 #[cfg(test)]
 mod tests {
     use hydrant_transforms::records::{Origin, Raw};
-
-    use serde_json::Value;
 
     use super::*;
 
@@ -90,6 +104,17 @@ mod tests {
         let line = entry(&facts, &failure(ErrorOutput::MetadataExtraction, "DynamicPartitioning.X"), b"", TIMES);
         let told: Value = serde_json::from_slice(&line).expect("JSON");
         assert!(told.get("lambdaARN").is_none() && told["rawData"] == "");
+    }
+
+    #[test]
+    fn a_record_whose_object_was_given_up_is_told_with_what_the_destination_said() {
+        let (code, message) = ("S3.InvalidRequest".to_owned(), "no".to_owned());
+        let given_up = GivenUp { code, message, attempts: 11, at_ms: 1_789_000_000_009, is_named: false };
+        assert_eq!(
+            String::from_utf8(undelivered(&given_up, b"hi", 1_789_000_000_001)).expect("text"),
+            "{\"rawData\":\"aGk=\",\"errorCode\":\"S3.InvalidRequest\",\"errorMessage\":\"no\",\"attemptsMade\":11,\
+             \"arrivalTimestamp\":1789000000001,\"attemptEndingTimestamp\":1789000000009}\n"
+        );
     }
 
     #[test]

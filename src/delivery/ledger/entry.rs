@@ -5,7 +5,8 @@
 //! | `snapshot` | everything that the entries before it add up to; the first record of each segment |
 //! | `intent` | these records leave under this name; synced before the first byte does |
 //! | `note` | what a sink must know of its attempt after a crash |
-//! | `commit` | the destination has the intent's object |
+//! | `commit` | the destination has the intent's object, or the error output has its records |
+//! | `gaveup` | nothing of the intent is sent any more: its records go to the error output |
 //! | `failed` | records that no stage takes are synced in the errors log, under these sets: from now on they count |
 //! | `processed` | what processors made of a stretch of records is synced in the spool, and what they did not take in the errors log |
 //! | `trimmed` | nothing of the spool below an offset is needed |
@@ -78,11 +79,22 @@ pub enum Entry {
     },
     /// See the module's table.
     Failed {
-        /// The intent that they were found by; it has no other set.
+        /// The intent that they were found by; it has no other set, but that of its giving up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         intent: Option<IntentId>,
+        /// Whether they are the records of an intent that was given up, and what of it no attempt has named.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        given_up: bool,
         /// What lies where.
         failures: Vec<Failures>,
+    },
+    /// See the module's table. Synced before error entries about the records count, so that they and the object are never both
+    /// there.
+    GaveUp {
+        /// The intent.
+        intent: IntentId,
+        /// Why.
+        given_up: GivenUp,
     },
     /// See the module's table.
     Processed {
@@ -223,6 +235,9 @@ pub struct OpenIntent {
     /// Whether what no stage takes of it is in the errors log.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
+    /// Why nothing of it is sent any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<GivenUp>,
     /// The intent.
     pub intent: Intent,
     /// The configuration version whose shape its object has.
@@ -234,6 +249,22 @@ pub struct OpenIntent {
     pub ends_at: Option<u64>,
     /// The sink's notes, oldest first.
     pub notes: Vec<Note>,
+}
+
+/// Why an intent was given up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// The destination's code.
+    pub code: String,
+    /// What it said.
+    pub message: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When the last attempt ended, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Whether the entries about its records are in the errors log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_named: bool,
 }
 
 /// A sink's bytes; text where they are text, since most are.

@@ -265,7 +265,17 @@ mod tests {
         };
         let (shape, ends_at, notes) = (1, None, Vec::new());
         [
-            Entry::Intent(OpenIntent { cursor, contents, failed: false, intent, shape, schema: None, ends_at, notes }),
+            Entry::Intent(OpenIntent {
+                cursor,
+                contents,
+                failed: false,
+                given_up: None,
+                intent,
+                shape,
+                schema: None,
+                ends_at,
+                notes,
+            }),
             commit,
         ]
     }
@@ -276,7 +286,7 @@ mod tests {
         let mut state = State::default();
         for number in 0..SETS {
             let (intent, failures) = (Some(IntentId(number)), vec![failures("a", number)]);
-            state.apply(&Entry::Failed { intent, failures });
+            state.apply(&Entry::Failed { intent, given_up: false, failures });
         }
         LOOKED_AT.set(0);
         for id in 0..SETS / 2 {

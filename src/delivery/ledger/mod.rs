@@ -24,7 +24,7 @@ use crate::log::{
     Recovered, Rolling, Use, Workshop,
 };
 
-pub use entry::{Contents, Entry, Failures, Lacking, Note, OpenIntent, VersionStart};
+pub use entry::{Contents, Entry, Failures, GivenUp, Lacking, Note, OpenIntent, VersionStart};
 pub use failing::{Failing, Total};
 pub use spooled::{Processed, SliceAt, Spooled};
 pub use state::{Delivered, Progress, State};

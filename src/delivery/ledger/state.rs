@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use hydrant_model::{Cursor, Offset, OffsetRange, SchemaId};
+use hydrant_model::{Cursor, IntentId, Offset, OffsetRange, SchemaId};
 use hydrant_transforms::formats::conversion::schema_id;
 use hydrant_transforms::formats::schema::TableSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct State {
     /// Intents whose own entry is damaged and whose failures are known.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub failed_unopened: BTreeSet<u64>,
+    /// Those of them that were given up.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub given_up_unopened: BTreeSet<u64>,
     /// Everything of the errors log that an entry has named lies below.
     #[serde(default)]
     pub failed_to: Offset,
@@ -188,13 +191,15 @@ impl State {
                 self.forget_versions();
                 self.forget_schemas();
             }
-            Entry::Failed { intent, failures } => {
-                let is_new = intent.is_none_or(|intent| match self.open.get_mut(&intent.0) {
-                    Some(open) => !std::mem::replace(&mut open.failed, true),
-                    None => self.failed_unopened.insert(intent.0),
-                });
-                if is_new {
+            Entry::Failed { intent, given_up, failures } => {
+                if intent.is_none_or(|intent| self.names_first(intent, *given_up)) {
                     self.fail(failures);
+                }
+            }
+            Entry::GaveUp { intent, given_up } => {
+                self.next_intent = self.next_intent.max(intent.0 + 1);
+                if let Some(open) = self.open.get_mut(&intent.0) {
+                    open.given_up = Some(given_up.clone());
                 }
             }
             Entry::Processed { stretch, .. } if self.main.has_decided(stretch.range) => {}
@@ -230,6 +235,17 @@ impl State {
         }
     }
 
+    /// Notes that failures of an intent are named; whether they were not before.
+    fn names_first(&mut self, intent: IntentId, given_up: bool) -> bool {
+        match self.open.get_mut(&intent.0) {
+            // Should the entry that it was given up be damaged, this one says so as well.
+            Some(open) if given_up => !std::mem::replace(&mut open.given_up.get_or_insert_default().is_named, true),
+            Some(open) => !std::mem::replace(&mut open.failed, true),
+            None if given_up => self.given_up_unopened.insert(intent.0),
+            None => self.failed_unopened.insert(intent.0),
+        }
+    }
+
     fn intend(&mut self, open: &OpenIntent) {
         let intent = &open.intent;
         match &open.contents {
@@ -249,6 +265,7 @@ impl State {
     fn commit(&mut self, cursor: Cursor, id: u64, contents: &Contents, range: OffsetRange, lacking: Lacking) {
         let open = self.open.remove(&id);
         self.failed_unopened.remove(&id);
+        self.given_up_unopened.remove(&id);
         if open.is_none() {
             self.take_out(contents);
         }
@@ -381,6 +398,7 @@ mod tests {
                 cursor: Cursor::Main,
                 contents: Contents::Records,
                 failed: false,
+                given_up: None,
                 intent,
                 shape: 1,
                 schema: None,

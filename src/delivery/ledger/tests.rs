@@ -41,6 +41,7 @@ fn intent(id: u64, range: OffsetRange) -> OpenIntent {
         cursor: Cursor::Main,
         contents: Contents::Records,
         failed: false,
+        given_up: None,
         intent,
         shape: id,
         schema: None,
@@ -94,7 +95,7 @@ async fn failures_whose_entry_is_damaged_are_known_from_its_repetition_and_count
         let disk = FaultyDisk::new(1);
         let ledger = open(&disk);
         ledger.record(Entry::Intent(intent(0, range(0, 5)))).await.expect("open");
-        let entry = Entry::Failed { intent: Some(IntentId(0)), failures: vec![failures(1)] };
+        let entry = Entry::Failed { intent: Some(IntentId(0)), given_up: false, failures: vec![failures(1)] };
         ledger.record(entry).await.expect("open");
         ledger.record_soon(&commit(0, range(0, 5)));
         ledger.settle().await.expect("open");
@@ -113,7 +114,7 @@ async fn a_damaged_intent_does_not_have_its_failures_counted_twice() {
     let disk = FaultyDisk::new(1);
     let ledger = open(&disk);
     ledger.record(Entry::Intent(intent(0, range(0, 5)))).await.expect("open");
-    let entry = Entry::Failed { intent: Some(IntentId(0)), failures: vec![failures(1)] };
+    let entry = Entry::Failed { intent: Some(IntentId(0)), given_up: false, failures: vec![failures(1)] };
     ledger.record(entry).await.expect("open");
     ledger.record_soon(&commit(0, range(0, 5)));
     ledger.settle().await.expect("open");

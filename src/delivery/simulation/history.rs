@@ -50,6 +50,7 @@ struct Life {
 
 /// What is done to the stream's records, for good.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn for itself")]
 struct Kind {
     backed_up: bool,
     /// A processor takes no poison.
@@ -58,6 +59,10 @@ struct Kind {
     /// A byte of the ledger is damaged, once.
     damaged: bool,
     becoming: Becoming,
+    /// The destination takes some objects never.
+    cursed: bool,
+    /// Few partitions may be active.
+    capped: bool,
 }
 
 /// How a process ends.
@@ -80,12 +85,16 @@ impl History {
         let staged = kept != Kept::Nowhere || splitmix(&mut chance).is_multiple_of(3);
         let damaged = splitmix(&mut chance).is_multiple_of(6);
         let becoming = Becoming::drawn(seed ^ 0x7AB1E);
-        let kind = Kind { backed_up, staged, kept, damaged, becoming };
+        let cursed = splitmix(&mut (seed ^ 0x00C0_453D)).is_multiple_of(16);
+        let capped = kept == Kept::ByPartition && splitmix(&mut (seed ^ 0x00CA_99ED)).is_multiple_of(4);
+        let mut promises = Promises::new(backed_up, kept != Kept::Nowhere, becoming, cursed);
+        promises.capped = capped;
+        let kind = Kind { backed_up, staged, kept, damaged, becoming, cursed, capped };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
-            shore: Arc::new(Shore::new(seed, clock.clone(), said, kept != Kept::Nowhere)),
-            promises: Promises::new(backed_up, kept != Kept::Nowhere, becoming),
+            shore: Arc::new(Shore::new(seed, clock.clone(), said, kept != Kept::Nowhere, cursed)),
+            promises,
             ears,
             plans: vec![plan_of(1, 0, kind, &clock, &mut chance)],
             kind,
@@ -115,6 +124,11 @@ impl History {
     }
 
     async fn step(&mut self) -> Result<(), String> {
+        if self.kind.cursed && self.below(9) == 0 {
+            let minutes = self.below(14);
+            self.go_on(minutes).await;
+            return Ok(());
+        }
         match self.below(100) {
             0..34 => self.put().await,
             34..56 => {
@@ -144,7 +158,8 @@ impl History {
             }
             90..95 => {
                 // The end comes at a change of the disk, in the middle of whatever is under way.
-                let changes = self.below(24);
+                let minutes = if self.kind.cursed { self.below(14) } else { 0 };
+                let changes = self.below(24 + 20 * minutes);
                 (self.provoked, self.torn) = (true, true);
                 self.disk.cut_power(changes);
                 self.say(&format!("after {changes} changes of the disk:"));
@@ -154,6 +169,7 @@ impl History {
                 self.flush();
                 let wait = Duration::from_millis(self.below(1500));
                 self.pass(wait).await;
+                self.go_on(minutes).await;
                 let end = if self.below(3) == 0 { End::Kill } else { End::PowerLoss };
                 self.end(end).await?;
             }
@@ -225,6 +241,15 @@ impl History {
     async fn pass(&mut self, wait: Duration) {
         self.say(&format!("{wait:?} pass"));
         self.clock.sleep(wait).await;
+    }
+
+    /// An object and more a minute: what a stream does while one of them is refused.
+    async fn go_on(&mut self, minutes: u64) {
+        for _ in 0..minutes {
+            self.put().await;
+            self.flush();
+            self.pass(Duration::from_secs(61)).await;
+        }
     }
 
     fn flush(&mut self) {
@@ -436,10 +461,24 @@ impl History {
         self.put().await;
         let log = self.walking().log.clone();
         let _ = within(60, log.sync()).await;
-        let to = log.synced().offset;
+        let mut to = log.synced().offset;
+        handle.flush(to);
+        // What is refused for ever is given up when others go.
+        let next = self.walking().handle.stream.ledger.with(|state| state.next_intent);
+        self.shore.state.lock().cursed_until = Some(next);
+        for _ in 0..if self.kind.cursed { 500 } else { 0 } {
+            if within(59, handle.delivered(to)).await.is_some() {
+                break;
+            }
+            self.put().await;
+            handle.flush(log.synced().offset);
+        }
+        let _ = within(60, log.sync()).await;
+        to = log.synced().offset;
         handle.flush(to);
         if within(3600, handle.delivered(to)).await.is_none() {
-            let state = self.walking().handle.stream.ledger.with(Clone::clone);
+            let mut state = self.walking().handle.stream.ledger.with(Clone::clone);
+            state.open.values_mut().for_each(|open| open.notes.clear());
             return Err(format!("not everything below {to:?} is delivered: {state:?}"));
         }
         self.clock.sleep(Duration::from_mins(5)).await;
@@ -485,6 +524,7 @@ fn plan_of(version: u64, shape: u64, kind: Kind, clock: &Clock, chance: &mut u64
     plan.processing.conversion = kind.becoming.conversion(version, clock);
     if kind.kept == Kept::ByPartition {
         plan.objects.prefix = partitioned(shape);
+        plan.most_partitions = kind.capped.then_some(3);
         plan.processing.wanted = Arc::new([WantedKey { source: KeySource::Query, name: "k".into() }]);
     }
     Arc::new(plan)

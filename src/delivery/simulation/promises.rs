@@ -14,10 +14,15 @@ use crate::log::{AppendError, Appended};
 
 /// What producers and the stream's owner were told.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn for itself")]
 pub(super) struct Promises {
     /// Whether records wait in the spool when they are read.
     spooled: bool,
     becoming: Becoming,
+    /// Whether objects may be given up, and their records be in the error output.
+    cursed: bool,
+    /// Whether records of further partitions may be in the error output.
+    pub(super) capped: bool,
     /// Whether source records are backed up.
     pub(super) backed_up: bool,
     /// An entry of the ledger was damaged: records may be processed again, behind later ones.
@@ -53,8 +58,8 @@ struct Waiting {
 }
 
 impl Promises {
-    pub(super) fn new(backed_up: bool, spooled: bool, becoming: Becoming) -> Self {
-        Self { spooled, becoming, backed_up, ..Self::default() }
+    pub(super) fn new(backed_up: bool, spooled: bool, becoming: Becoming, cursed: bool) -> Self {
+        Self { spooled, becoming, cursed, backed_up, ..Self::default() }
     }
 
     /// Records were submitted; without an answer they were refused at once.
@@ -129,7 +134,7 @@ impl Promises {
 
     /// Whether a record may have left the records' log without being delivered: it lies in the spool or the errors log.
     fn waits_elsewhere(&self, id: Id) -> bool {
-        self.spooled || record::is_poison(id) || self.is_doubtful(id)
+        self.spooled || self.cursed || record::is_poison(id) || self.is_doubtful(id)
     }
 
     /// Whether it depends on the table of the moment whether the record becomes a row or an error entry.
@@ -176,8 +181,11 @@ impl Promises {
             }
         }
         for (key, ids) in &state.objects {
-            let out_of_place =
-                |id: Id| !self.is_doubtful(id) && record::is_poison(id) != (Book::of(key) == Book::Errors);
+            // What was to be in an object, and only that, may be in the output of those that were given up.
+            let in_errors = Book::of(key) == Book::Errors
+                && !(self.cursed && key.starts_with(GIVEN_UP))
+                && !(self.capped && key.starts_with(TOO_MANY));
+            let out_of_place = |id: Id| !self.is_doubtful(id) && record::is_poison(id) != in_errors;
             let poison = ids.iter().find(|id| out_of_place(**id));
             if let Some(id) = poison.filter(|_| Book::of(key) != Book::Backup) {
                 return Err(format!("record {id} is in {key}"));
@@ -234,6 +242,8 @@ pub(super) fn check_quiet(walking: &Walking) -> Result<(), String> {
     Ok(())
 }
 
+const TOO_MANY: &str = "errors/activePartitionExceeded/";
+const GIVEN_UP: &str = "errors/s3-failed/";
 /// One growing segment that is not full yet, or a pool segment.
 const MOST_QUIET_BYTES: u64 = 128 << 10;
 /// Entries written at once make a segment as large as they are.

@@ -20,6 +20,8 @@ pub(super) struct Shore {
     said: bool,
     /// Intents name slices, which lie in each other's ranges.
     spooled: bool,
+    /// Some objects are never taken.
+    cursed: bool,
 }
 
 #[derive(Default)]
@@ -46,6 +48,8 @@ pub(super) struct State {
     pub(super) broken: Vec<String>,
     /// An entry of the ledger was damaged: whatever it said may be decided again.
     pub(super) damaged: bool,
+    /// No later intent is cursed.
+    pub(super) cursed_until: Option<u64>,
 }
 
 /// Which cursor an object is of, by its key.
@@ -104,8 +108,18 @@ const ALL: [Fate; 8] = [
 ];
 
 impl Shore {
-    pub(super) fn new(seed: u64, clock: Clock, said: bool, spooled: bool) -> Self {
-        Self { state: Mutex::default(), seed, clock, said, spooled }
+    pub(super) fn new(seed: u64, clock: Clock, said: bool, spooled: bool, cursed: bool) -> Self {
+        Self { state: Mutex::default(), seed, clock, said, spooled, cursed }
+    }
+
+    /// Whether an object is never taken, unless a request whose answer nobody heard brings it.
+    fn is_cursed(&self, intent: &Intent) -> bool {
+        let mut chance = self.seed ^ (intent.id.0 << 24);
+        let is_later = self.state.lock().cursed_until.is_some_and(|until| intent.id.0 >= until);
+        self.cursed
+            && !is_later
+            && Book::of(&intent.object.key) == Book::Main
+            && splitmix(&mut chance).is_multiple_of(4)
     }
 
     fn say(&self, what: &str) {
@@ -171,6 +185,10 @@ impl Shore {
             }
             _ => {}
         }
+        // Before it has read the body, or behind it.
+        if self.is_cursed(intent) && chance % 2 == 0 && matches!(fate, None | Some(Fate::Slow | Fate::Stall)) {
+            return Outcome::Refused(error("never this one"));
+        }
         let whole = match self.whole(body, usize::MAX).await {
             Ok(whole) => whole,
             Err(outcome) => return outcome,
@@ -185,6 +203,9 @@ impl Shore {
             }
             Some(Fate::Slow | Fate::Stall) => self.clock.sleep(wait / 8).await,
             _ => {}
+        }
+        if self.is_cursed(intent) && fate != Some(Fate::StoredAndUnknown) {
+            return Outcome::Refused(error("never this one"));
         }
         self.state.lock().store(&intent.object.key, &whole);
         if fate == Some(Fate::StoredAndUnknown) {

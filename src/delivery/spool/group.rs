@@ -1,16 +1,17 @@
 //! Grouping: processed records by the values of their partition keys, checked before anything is named after them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use hydrant_model::{
     Cursor, KeySource, Offset, OffsetRange, PartitionKeys, PrefixContext, SchemaId, Seed, StreamNameParts, object_key,
 };
-use hydrant_transforms::records::{Arrived, ErrorOutput, Failure, Fates, Records, Span, WantedKey};
+use hydrant_transforms::records::{Arrived, ErrorOutput, Failure, Fates, Origin, Records, Span, WantedKey};
 use sha2::{Digest, Sha256};
 
 use super::PartitionId;
 use crate::catalog::Plan;
+use crate::delivery::stream::Stream;
 use crate::log::Payload;
 
 /// Records of one partition that are not in the spool yet. They lie where a processor put them, and are copied once: into a slice.
@@ -51,6 +52,8 @@ pub(super) struct Groups {
     by_values: HashMap<Vec<u8>, usize>,
     /// Partitions whose name was checked, and what is wrong with it.
     checked: HashMap<Vec<u8>, Result<PartitionId, String>>,
+    /// Partitions that the pass has given records, where there may only be so many.
+    begun: HashSet<PartitionId>,
     bytes: usize,
 }
 
@@ -75,8 +78,16 @@ impl Groups {
         Taken { groups: std::mem::take(&mut self.list), buffers: std::mem::take(&mut self.buffers) }
     }
 
-    /// Adds records. One that has no value for a key of the prefix, or one that cannot be part of an object's name, fails.
-    pub(super) fn add(&mut self, records: &Records, arrived: &Arrived, plan: &Plan, stream: &str, fates: &mut Fates) {
+    /// Adds records. One that has no value for a key of the prefix, or one that cannot be part of an object's name, fails; so does
+    /// one of a partition too many. What became of it stands with the pass: a crash before has decided nothing, and none does after.
+    pub(super) fn add(
+        &mut self,
+        records: &Records,
+        arrived: &Arrived,
+        plan: &Plan,
+        stream: &Stream,
+        fates: &mut Fates,
+    ) {
         if records.is_empty() {
             return;
         }
@@ -90,10 +101,16 @@ impl Groups {
                 fates.failures.push(unnamed(record.origin, message));
                 continue;
             }
-            let Some(group) = self.group(&values, records, at, plan, stream, arrival_ms) else {
-                let reason = self.checked.get(&values).and_then(|checked| checked.as_ref().err());
-                fates.failures.push(unnamed(record.origin, reason.cloned().unwrap_or_default()));
-                continue;
+            let group = match self.group(&values, records, at, plan, stream, arrival_ms) {
+                Ok(group) => group,
+                Err(Misfit::Nameless(message)) => {
+                    fates.failures.push(unnamed(record.origin, message));
+                    continue;
+                }
+                Err(Misfit::TooMany(most)) => {
+                    fates.failures.push(too_many(record.origin, most));
+                    continue;
+                }
             };
             group.records.push(Place { buffer, span: record.span });
             group.bytes += bytes.len() as u64;
@@ -113,31 +130,55 @@ impl Groups {
         u32::try_from(buffers.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// The group of records with these values; `None` where no object can be named after them.
+    /// The group of records with these values.
     fn group(
         &mut self,
         values: &[u8],
         records: &Records,
         at: usize,
         plan: &Plan,
-        stream: &str,
+        stream: &Stream,
         arrival_ms: u64,
-    ) -> Option<&mut Group> {
+    ) -> Result<&mut Group, Misfit> {
+        let lost = || Misfit::Nameless(String::new());
         if let Some(index) = self.by_values.get(values) {
-            return self.list.get_mut(*index);
+            return self.list.get_mut(*index).ok_or_else(lost);
         }
         let keys: Vec<String> = records.keys(at).map(|key| key.unwrap_or_default().to_owned()).collect();
         let checked = self.checked.entry(values.to_vec()).or_insert_with(|| {
-            check(plan, stream, records.wanted(), &keys, arrival_ms)?;
+            check(plan, &stream.name, records.wanted(), &keys, arrival_ms)?;
             Ok(partition(plan.version, self.schema, values))
         });
-        let partition = *checked.as_ref().ok()?;
+        let partition = *checked.as_ref().map_err(|reason| Misfit::Nameless(reason.clone()))?;
+        if let Some(most) = plan.most_partitions.filter(|_| !records.wanted().is_empty()) {
+            if !self.has_room(partition, stream, most) {
+                return Err(Misfit::TooMany(most));
+            }
+            self.begun.insert(partition);
+        }
         self.by_values.insert(values.to_vec(), self.list.len());
         self.bytes += GROUP_BYTES + values.len();
         let (oldest_ms, source) = (u64::MAX, Offset(u64::MAX));
         self.list.push(Group { partition, keys, records: Vec::new(), bytes: 0, oldest_ms, source });
-        self.list.last_mut()
+        self.list.last_mut().ok_or_else(lost)
     }
+
+    /// Whether a partition is active already, or may become so: those are that wait to leave, or that this pass has begun.
+    fn has_room(&self, partition: PartitionId, stream: &Stream, most: usize) -> bool {
+        self.begun.contains(&partition)
+            || stream.spool.with(|table| {
+                let begun = self.begun.iter().filter(|begun| !table.has(**begun)).count();
+                table.has(partition) || table.len() + begun < most
+            })
+    }
+}
+
+/// Why records are in no group.
+enum Misfit {
+    /// No object can be named after their values.
+    Nameless(String),
+    /// So many partitions are active.
+    TooMany(usize),
 }
 
 impl Group {
@@ -215,9 +256,15 @@ fn check(plan: &Plan, stream: &str, wanted: &[WantedKey], keys: &[String], arriv
     object_key(objects.bucket.as_str(), &objects.prefix, &context, &name).map_err(|error| error.to_string()).map(drop)
 }
 
-fn unnamed(origin: hydrant_transforms::records::Origin, message: String) -> Failure {
+fn unnamed(origin: Origin, message: String) -> Failure {
     let code = "DynamicPartitioning.MetadataExtractionFailed".into();
     Failure { origin, output: ErrorOutput::Partitioning, code, message: message.into(), attempts: 1, raw: None }
+}
+
+fn too_many(origin: Origin, most: usize) -> Failure {
+    let code = "DynamicPartitioning.ActivePartitionLimitExceeded".into();
+    let message = format!("the limit of {most} active partitions is exceeded").into();
+    Failure { origin, output: ErrorOutput::ActivePartitions, code, message, attempts: 1, raw: None }
 }
 
 /// The hull of what lies at these places.

@@ -223,7 +223,7 @@ impl Work {
             counting.end_with((0, 0), &fates);
             self.note(&std::mem::take(&mut fates), &chunk)?;
         }
-        self.groups.add(&chunk.records, &chunk.arrived, &self.shape, &self.stream.name, &mut fates);
+        self.groups.add(&chunk.records, &chunk.arrived, &self.shape, &self.stream, &mut fates);
         self.note(&fates, &chunk)?;
         Ok((self, Step::Through))
     }

@@ -167,6 +167,11 @@ impl Table {
         self.insert(partition, later.map_or(earlier, |later| earlier.and(later)));
     }
 
+    /// Whether a partition waits.
+    pub(in crate::delivery) fn has(&self, partition: PartitionId) -> bool {
+        self.partitions.contains_key(&partition)
+    }
+
     /// How many partitions wait.
     pub(in crate::delivery) fn len(&self) -> usize {
         self.partitions.len()

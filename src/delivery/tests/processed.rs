@@ -38,9 +38,9 @@ impl Transform for Panicking {
 }
 
 /// Takes no record below the number; drops every second one of the others, or none.
-struct Refusing {
-    below: u32,
-    dropping: bool,
+pub(super) struct Refusing {
+    pub(super) below: u32,
+    pub(super) dropping: bool,
 }
 
 impl Stage for Refusing {

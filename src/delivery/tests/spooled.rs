@@ -189,3 +189,32 @@ async fn a_flush_waits_for_all_of_a_partition() {
     assert_eq!(bench.shelf.objects.lock().len(), 2);
     walking.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn records_of_a_partition_too_many_go_to_the_error_output_until_others_have_left() {
+    let bench = Bench::new();
+    let mut capped = partitioned(1, 1 << 20);
+    capped.most_partitions = Some(4);
+    let walking = bench.start(Arc::new(capped.clone()), Vec::new());
+    // Three of them wait from one pass, and a restart finds them again.
+    walking.put(0..3).await;
+    bench.clock.sleep(Duration::from_secs(20)).await;
+    walking.stop().await;
+    let walking = bench.start(Arc::new(capped), Vec::new());
+    walking.put(10..20).await;
+    walking.flush().await;
+    let told = bench.entries("activePartitionExceeded");
+    assert_eq!(told.iter().map(|(_, raw)| raw.clone()).collect::<Vec<_>>(), records(14..20));
+    let code = "DynamicPartitioning.ActivePartitionLimitExceeded";
+    assert!(told.iter().all(|(entry, _)| entry["errorCode"] == code && entry["attemptsMade"] == 1), "{told:?}");
+    // All have left.
+    walking.put(24..28).await;
+    walking.flush().await;
+    assert_eq!(bench.entries("activePartitionExceeded").len(), 6);
+    let objects = bench.shelf.objects.lock().clone();
+    let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
+    let mut main: Vec<String> = main.collect();
+    main.sort();
+    assert_eq!(main, [records(0..3), records(10..14), records(24..28)].concat());
+    walking.stop().await;
+}
