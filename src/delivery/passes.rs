@@ -219,11 +219,12 @@ impl Stream {
         self.spool.log().disk_bytes() >= most || self.spool.with(|table| table.len()) >= self.shop.settings.partitions
     }
 
-    /// Waits until the spool has room for another stretch.
+    /// Waits until the spool has room for another stretch; or until nothing waits in it that could make room by leaving: should the
+    /// destination take none of what is being sent, others must come for that to be seen.
     pub(super) async fn spool_has_room(&self) {
         loop {
             let stirred = self.stirred.get();
-            if !self.is_spool_pressed() {
+            if !self.is_spool_pressed() || self.spool.is_empty() {
                 return;
             }
             self.stirred.until(|now| now > stirred).await;

@@ -473,13 +473,21 @@ impl History {
             self.put().await;
             handle.flush(log.synced().offset);
         }
+        let account = log.account();
+        if account.used() > account.budget() / 4 * 3 {
+            // A disk that is full of what is refused takes in nothing that would prove it: somebody has to mend the destination.
+            self.shore.state.lock().cursed_until = Some(0);
+        }
         let _ = within(60, log.sync()).await;
         to = log.synced().offset;
         handle.flush(to);
         if within(3600, handle.delivered(to)).await.is_none() {
             let mut state = self.walking().handle.stream.ledger.with(Clone::clone);
             state.open.values_mut().for_each(|open| open.notes.clear());
-            return Err(format!("not everything below {to:?} is delivered: {state:?}"));
+            let (used, budget) = (log.account().used(), log.account().budget());
+            return Err(format!(
+                "not everything below {to:?} is delivered, {used} of {budget} bytes in use: {state:?}"
+            ));
         }
         self.clock.sleep(Duration::from_mins(5)).await;
         self.look()?;
