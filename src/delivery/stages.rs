@@ -262,6 +262,11 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
+    /// Of frames until there are `bytes`.
+    pub(super) fn of_about(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes + FRAME_ROOM_BYTES), sources: Vec::new() }
+    }
+
     pub(super) fn add(&mut self, view: &FrameView<'_>) {
         let mut start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         self.bytes.extend_from_slice(view.body);
@@ -289,3 +294,6 @@ impl Gathering {
         self.sources.chunks(lot).map(arrived).collect()
     }
 }
+
+/// For the frame that is one too many.
+const FRAME_ROOM_BYTES: usize = 256 << 10;

@@ -63,9 +63,9 @@ impl Groups {
         Self { schema, ..Self::default() }
     }
 
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether they are to be written: one alone gains nothing by waiting for more, and a large buffer costs the kernel more.
+    pub(super) fn are_full(&self) -> bool {
+        self.bytes >= if self.list.len() > 1 { WRITE_BYTES } else { ALONE_BYTES }
     }
 
     /// Takes the groups out.
@@ -275,6 +275,9 @@ pub(in crate::delivery) fn hull(places: impl Iterator<Item = OffsetRange>) -> Of
     })
 }
 
+/// Groups are written when the buffers that their records lie in are this many bytes; one alone before.
+const WRITE_BYTES: usize = 6 << 20;
+const ALONE_BYTES: usize = 1 << 20;
 /// What a record costs beside its bytes, and a group beside its records.
 const RECORD_BYTES: usize = size_of::<Place>();
 const GROUP_BYTES: usize = 256;

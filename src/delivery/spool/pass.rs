@@ -94,7 +94,7 @@ impl Pass {
             work = back;
             match step {
                 Step::Ask => work.ask().await?,
-                Step::Through if work.groups.bytes() < WRITE_BYTES => {}
+                Step::Through if !work.groups.are_full() => {}
                 Step::Through | Step::End => {
                     let taken = work.groups.take();
                     slices.write(&work.stream, &work.shape, taken).await.map_err(|error| error.to_string())?;
@@ -256,7 +256,7 @@ impl Work {
     }
 
     fn gather(&mut self) -> Result<Gathering, String> {
-        let mut frames = Gathering::default();
+        let mut frames = Gathering::of_about(CHUNK_BYTES);
         while frames.is_empty() || frames.bytes() < CHUNK_BYTES {
             let Some(view) = self.reader.next().map_err(|error| failed(error).to_string())? else { break };
             frames.add(&view);
@@ -316,7 +316,5 @@ impl Slices {
 
 /// Records are taken through the processors this many bytes at a time.
 const CHUNK_BYTES: usize = 1 << 20;
-/// Groups are written when the buffers that their records lie in are this many bytes.
-const WRITE_BYTES: usize = 6 << 20;
 /// What a pass holds at most, beside what its processors do: groups, the same again as payloads, a chunk.
 const PASS_BYTES: usize = 16 << 20;
