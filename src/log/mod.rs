@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Files in the order in which a record meets them: `format` (the bytes), `append`, `commit` (who writes), `writer` (group
-//! commit), `segment`, `pool`, `reader`, `quarantine`, `trim`; `recover` opens what a crash left; `disk` is the seam.
+//! commit), `segment`, `pool`, `reader` (with its `window`), `quarantine`, `trim`; `recover` opens what a crash left; `disk` is the seam.
 
 mod append;
 mod begin;
@@ -32,6 +32,7 @@ mod reader;
 mod recover;
 mod segment;
 mod trim;
+mod window;
 mod writer;
 
 #[cfg(test)]

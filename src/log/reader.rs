@@ -9,6 +9,7 @@ use hydrant_model::{Birth, Offset};
 use super::format::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, payload_crc};
 use super::quarantine::Damage;
 use super::segment::{Mark, Segment};
+use super::window::Window;
 use super::{DiskFile, Log};
 
 /// Reads records of `[from, to)`, frame by frame.
@@ -333,7 +334,7 @@ impl Frames {
         let Some(segment) = segment else { return Ok(false) };
         let file = self.log.shared.workshop.disk.open(&segment.path).map_err(|error| read_error(&segment, error))?;
         let mark = segment.nearest(self.at);
-        self.window.bytes.clear();
+        self.window.clear();
         self.open = Some(OpenSegment { segment, file, position: mark.position, expected: mark.offset });
         Ok(true)
     }
@@ -415,43 +416,6 @@ impl Frames {
         self.window
             .load(&*open.file, position, size(bytes), self.read_bytes, end)
             .map_err(|error| read_error(&open.segment, error))
-    }
-}
-
-/// Bytes of a file around a position; what is read once is not read again while moving forward.
-#[derive(Default)]
-struct Window {
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl Window {
-    /// Makes `[position, position + need)` available, reading ahead up to `ahead` bytes but not past `end`.
-    fn load(&mut self, file: &dyn DiskFile, position: u64, need: usize, ahead: usize, end: u64) -> io::Result<()> {
-        let have = self.start + self.bytes.len() as u64;
-        if position >= self.start && position + need as u64 <= have {
-            return Ok(());
-        }
-        if position >= self.start && position < have {
-            self.bytes.drain(..size(position - self.start));
-        } else {
-            self.bytes.clear();
-        }
-        self.start = position;
-        let kept = self.bytes.len();
-        let wanted = need.max(ahead).min(size(end.saturating_sub(position))).max(kept);
-        self.bytes.resize(wanted, 0);
-        let read = file.read_at(self.bytes.get_mut(kept..).unwrap_or_default(), position + kept as u64);
-        // What was not read must not be taken for bytes of the file by the next attempt.
-        self.bytes.truncate(kept + read.as_ref().map_or(0, |read| *read));
-        read.map(|_| ())
-    }
-
-    /// What was loaded of `[position, position + length)`.
-    fn get(&self, position: u64, length: u64) -> &[u8] {
-        let start = size(position.saturating_sub(self.start));
-        let stop = (start + size(length)).min(self.bytes.len());
-        self.bytes.get(start..stop).unwrap_or_default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use arrow_array::RecordBatch;
 
-use super::Conversion;
+use super::{Conversion, SchemaSource};
 use crate::formats::json::{Decoder, RecordError};
 use crate::formats::schema::{HiveType, TableSchema};
 
@@ -19,6 +19,8 @@ impl Rows {
         let stand_in = || TableSchema::new([(String::from("_"), HiveType::String)]).expect("one column is a table");
         let table = schema.cloned().unwrap_or_else(stand_in);
         let decoder = Decoder::new(&table, conversion.deserializer.clone());
+        let is_inferred = conversion.schema == SchemaSource::Inferred;
+        let decoder = if is_inferred { decoder.inferred() } else { decoder };
         Self { decoder, is_known: schema.is_some() }
     }
 

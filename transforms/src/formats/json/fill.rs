@@ -13,6 +13,8 @@ use super::{TimestampFormat, text, timestamp};
 pub(super) struct Filler {
     /// OpenX's rules; else Hive's.
     pub(super) openx: bool,
+    /// The types were met, and not declared: what would have to become another value does not fit them.
+    pub(super) inferred: bool,
     /// Whether keys of maps become lower case.
     pub(super) fold_keys: bool,
     /// Whether maps are looked through for duplicate keys before they are written.
@@ -30,7 +32,7 @@ impl Filler {
             Deserializer::OpenX { case_insensitive, .. } => (true, case_insensitive, Vec::new()),
             Deserializer::Hive { timestamp_formats } => (false, false, timestamp_formats),
         };
-        Self { openx, fold_keys, wary: false, timestamp_formats, plain: Vec::new(), room: 0 }
+        Self { openx, inferred: false, fold_keys, wary: false, timestamp_formats, plain: Vec::new(), room: 0 }
     }
 
     /// Begins a record.
@@ -106,13 +108,14 @@ impl Filler {
         Ok(())
     }
 
-    /// A whole number. A fraction is cut off.
+    /// A whole number. A fraction is cut off where somebody has declared that there is none.
     #[inline]
     fn whole(&mut self, cursor: &mut Cursor<'_>, first: u8, hive_type: &str) -> Result<i64, Fault> {
         match first {
             b'-' | b'0'..=b'9' => {
                 let number = cursor.number()?;
-                number.truncated().ok_or_else(|| out_of_range(number.raw, hive_type))
+                let whole = number.truncated().filter(|_| number.integral || !self.inferred);
+                whole.ok_or_else(|| out_of_range(number.raw, hive_type))
             }
             _ => text::whole(self.number_text(cursor, first, hive_type)?.plain(&mut self.plain)),
         }

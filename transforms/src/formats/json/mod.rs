@@ -107,6 +107,14 @@ impl Decoder {
         Self { arrow: schema.arrow(), row, rows: 0, filler: fill::Filler::new(deserializer) }
     }
 
+    /// Its types were inferred, and not declared: a fraction for a whole number is refused and not cut off, and so is a list for a
+    /// struct, whose fields are in the order in which they were met.
+    #[must_use]
+    pub fn inferred(mut self) -> Self {
+        self.filler.inferred = true;
+        self
+    }
+
     /// Adds a row for each JSON object of the record, of which there is at least one, and gives their number.
     ///
     /// [`Self::take`] the rows long before a column holds 2 GiB.

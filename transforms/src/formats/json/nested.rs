@@ -142,7 +142,7 @@ impl Filler {
     ) -> Result<(), Fault> {
         match first {
             b'{' => self.object(cursor, fields, row, depth),
-            b'[' if self.openx => self.positional(cursor, fields, row, depth),
+            b'[' if self.openx && !self.inferred => self.positional(cursor, fields, row, depth),
             _ => Err(self.no_object(cursor, first, depth)),
         }
     }

@@ -65,6 +65,17 @@ fn an_inferred_table_grows_with_each_lot_and_holds_later_ones_to_its_types() {
     assert_eq!(names, ["a", "b"]);
 }
 
+#[test]
+fn what_would_become_another_value_does_not_fit_a_type_that_was_inferred() {
+    let mut screen = Screen::new(&conversion(SchemaSource::Inferred), None);
+    assert_eq!(screened(&mut screen, &[r#"{"b":{"c":1}}"#]).0.len(), 1);
+    assert_eq!(screened(&mut screen, &[r#"{"b":[1,"a"]}"#]).1, [MALFORMED]);
+    assert_eq!(screened(&mut screen, &[r#"{"b":{"c":1.5}}"#]).1, [MALFORMED], "half of it would be lost");
+    let table = TableSchema::from_ddl("CREATE TABLE t (b struct<c:int>)").expect("a table");
+    let mut screen = Screen::new(&conversion(named()), Some(table));
+    assert_eq!(screened(&mut screen, &[r#"{"b":[1,"a"]}"#]).0.len(), 1);
+}
+
 proptest! {
     /// The promise that the spool rests on: what was let through once fits every later file.
     #[test]
