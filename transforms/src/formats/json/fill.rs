@@ -10,6 +10,7 @@ use super::{TimestampFormat, text, timestamp};
 
 /// The rules of a deserializer.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 pub(super) struct Filler {
     /// OpenX's rules; else Hive's.
     pub(super) openx: bool,
