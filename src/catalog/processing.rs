@@ -23,8 +23,6 @@ pub struct Processing {
     pub wanted: Arc<[WantedKey]>,
     /// The function that is asked, and its place among the stages; whoever has functions puts it there.
     pub function: Option<(usize, LambdaParameters)>,
-    /// Records that may be taken on at once; one of them may become very large.
-    pub most_records: Option<usize>,
     /// What becomes of them behind the processors, where they are converted.
     pub conversion: Option<Conversion>,
     /// What all error entries of the stream share.
@@ -129,6 +127,10 @@ impl Stage for Built {
         let build = self.spec.build.ok_or_else(|| format!("{} is not connected to anything", self.spec.name))?;
         build(&self.parameters, &self.context).map(Processor::Local)
     }
+
+    fn memory_bytes(&self) -> usize {
+        self.spec.memory_bytes
+    }
 }
 
 impl Processing {
@@ -155,7 +157,6 @@ impl Processing {
             (false, None) if inferred && !chain.processors.is_empty() => Kept::Together,
             (false, None) => Kept::Nowhere,
         };
-        let most_records = chain.most_records();
         let context = Context { wanted: Arc::clone(&chain.wanted) };
         let at = chain.processors.iter().position(|(spec, _)| spec.kind == ProcessorType::Lambda);
         let entries = EntryFacts { lambda_arn: chain.lambda.as_ref().map(|lambda| lambda.arn.clone()), table: None };
@@ -164,7 +165,7 @@ impl Processing {
             .into_iter()
             .map(|(spec, parameters)| Arc::new(Built { spec, parameters, context: context.clone() }) as Arc<dyn Stage>);
         let (stages, wanted, function) = (stages.collect(), chain.wanted, at.zip(chain.lambda));
-        Ok(Self { stages, kept, wanted, function, most_records, conversion, entries })
+        Ok(Self { stages, kept, wanted, function, conversion, entries })
     }
 
     /// Puts the function that is asked into its place.

@@ -71,7 +71,8 @@ impl<'s> Counting<'s> {
             *failed.entry(failure.code.to_string()).or_default() += 1;
         }
         let time = self.stream.shop.clock.now() - self.began;
-        let taken = Taken { came: self.came, went, dropped: fates.dropped, failed, time };
+        let came = (self.came.0.saturating_sub(fates.left as u64), self.came.1.saturating_sub(fates.left_bytes as u64));
+        let taken = Taken { came, went, dropped: fates.dropped, failed, time };
         self.stream.boards.main.taken(self.processor, &taken);
     }
 }
@@ -142,14 +143,17 @@ impl StagesMaker {
             };
             let mut frames = Gathering::default();
             frames.add(&view);
-            self.waiting = frames.split(self.processing.most_records);
+            self.waiting = frames.split();
         }
-        let Some(arrived) = self.waiting.pop_front() else { return Ok(()) };
+        let Some(mut arrived) = self.waiting.pop_front() else { return Ok(()) };
         let mut records = Records::of(&arrived, Arc::clone(&self.processing.wanted));
         let mut is_broken = false;
         for (stage, maker) in self.stages.iter_mut().zip(&self.processing.stages) {
             let done = guard::apply(&self.stream, maker.name(), &mut **stage, records, &arrived);
             (records, is_broken) = (done.records, is_broken || done.is_broken);
+            if done.fates.left > 0 {
+                self.waiting.push_front(arrived.split_off(done.fates.left));
+            }
             for failure in &done.fates.failures {
                 self.failing.add(&self.processing.entries, failure, &records, &arrived)?;
             }
@@ -278,22 +282,20 @@ impl Gathering {
         }));
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.len()
+    /// Whether it is as much as goes through the processors at once.
+    pub(super) fn is_full(&self, bytes: usize) -> bool {
+        self.bytes.len() >= bytes || self.sources.len() >= LOT_RECORDS
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.sources.is_empty()
-    }
-
-    /// The records, in lots of at most so many; none where there are none.
-    pub(super) fn split(self, most_records: Option<usize>) -> VecDeque<Arrived> {
+    /// The records, in lots of at most [`LOT_RECORDS`]; none where there are none.
+    pub(super) fn split(self) -> VecDeque<Arrived> {
         let bytes = Arc::new(self.bytes);
-        let lot = most_records.unwrap_or(self.sources.len()).max(1);
         let arrived = |sources: &[Source]| Arrived { bytes: Arc::clone(&bytes), sources: sources.to_vec() };
-        self.sources.chunks(lot).map(arrived).collect()
+        self.sources.chunks(LOT_RECORDS).map(arrived).collect()
     }
 }
 
+/// Records that go through the processors at once, at most: what a record costs beside its bytes is bounded by their number.
+pub(super) const LOT_RECORDS: usize = 16 << 10;
 /// For the frame that is one too many.
 const FRAME_ROOM_BYTES: usize = 256 << 10;

@@ -9,6 +9,7 @@
 //! | [`partitions`] | what partition keys may say, and thousands of partitions that wait |
 //! | [`conversion`] | format conversion: what is accepted, and where tables are found |
 //! | [`subscription`] | CloudWatch's log events by service and level, as Parquet |
+//! | [`bombs`] | records that unpack to a thousand times their size |
 //! | [`hostile`] | transform modules that do what they must not |
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |
@@ -38,6 +39,7 @@ mod server;
 #[path = "../../transforms/tests/conformance/unpack.rs"]
 mod unpack;
 
+mod bombs;
 mod catalog;
 mod changes;
 mod conversion;

@@ -104,6 +104,11 @@ pub struct Fates {
     pub dropped: u64,
     /// Their bytes.
     pub dropped_bytes: u64,
+    /// How many records, the last ones, were not taken and went no way yet: they are to come again. Only the first processor of
+    /// a stream leaves any, and never all of them.
+    pub left: usize,
+    /// Their bytes.
+    pub left_bytes: usize,
 }
 
 /// A record that a processor cannot take.
@@ -171,6 +176,13 @@ impl Arrived {
     pub fn record(&self, source: u32) -> &[u8] {
         let span = self.sources.get(index(source)).map(|source| source.span).unwrap_or_default();
         self.bytes.get(span.range()).unwrap_or_default()
+    }
+
+    /// Takes the last `count` records away.
+    #[must_use]
+    pub fn split_off(&mut self, count: usize) -> Self {
+        let at = self.sources.len().saturating_sub(count);
+        Self { bytes: Arc::clone(&self.bytes), sources: self.sources.split_off(at) }
     }
 }
 

@@ -195,7 +195,7 @@ impl Work {
     fn advance(mut self) -> Result<(Self, Step), String> {
         let Some(mut chunk) = self.chunk.take() else {
             if self.waiting.is_empty() {
-                self.waiting = self.gather()?.split(self.shape.processing.most_records);
+                self.waiting = self.gather()?.split();
             }
             let Some(arrived) = self.waiting.pop_front() else { return Ok((self, Step::End)) };
             let records = Records::of(&arrived, Arc::clone(&self.shape.processing.wanted));
@@ -211,6 +211,9 @@ impl Work {
             let done = guard::apply(&self.stream, name, &mut **local, chunk.records, &chunk.arrived);
             chunk.records = done.records;
             chunk.next += 1;
+            if done.fates.left > 0 {
+                self.waiting.push_front(chunk.arrived.split_off(done.fates.left));
+            }
             if done.is_broken {
                 self.stages = self.shape.processing.open()?;
             }
@@ -257,7 +260,7 @@ impl Work {
 
     fn gather(&mut self) -> Result<Gathering, String> {
         let mut frames = Gathering::of_about(CHUNK_BYTES);
-        while frames.is_empty() || frames.bytes() < CHUNK_BYTES {
+        while !frames.is_full(CHUNK_BYTES) {
             let Some(view) = self.reader.next().map_err(|error| failed(error).to_string())? else { break };
             frames.add(&view);
         }

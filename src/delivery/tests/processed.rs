@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::catalog::{Kept, Processor, Stage};
 
-/// Panics over record 2, and is of no use afterwards.
+/// Takes three records at a time, leaves the others, panics over record 5, and is of no use afterwards.
 #[derive(Default)]
 struct Panicking {
     broken: bool,
@@ -24,15 +24,18 @@ impl Stage for Panicking {
 }
 
 impl Transform for Panicking {
-    fn apply(&mut self, mut records: Records, _: &Arrived, _: &mut Fates) -> Records {
+    fn apply(&mut self, mut records: Records, _: &Arrived, fates: &mut Fates) -> Records {
         if self.broken {
             records.retain(|_, _| false);
         }
-        for (_, bytes) in records.iter() {
+        for (_, bytes) in records.iter().take(3) {
             self.broken = true;
-            assert!(!bytes.starts_with(b"record 000002"), "record 2");
+            assert!(!bytes.starts_with(b"record 000005"), "record 5");
             self.broken = false;
         }
+        fates.left = records.len().saturating_sub(3);
+        fates.left_bytes = records.iter().skip(3).map(|(_, bytes)| bytes.len()).sum();
+        records.retain(|at, _| at < 3);
         records
     }
 }
@@ -123,20 +126,21 @@ async fn a_processor_that_panics_fails_what_it_was_given_and_the_rest_is_deliver
         let mut plan = Plan::clone(&plan(1, "p/", 1 << 20));
         plan.processing.stages = vec![Arc::new(Panicking::default())];
         plan.processing.kept = kept;
-        plan.processing.most_records = Some(3);
         let walking = bench.start(Arc::new(plan), Vec::new());
         walking.put(0..9).await;
+        walking.flush().await;
+        walking.put(9..12).await;
         walking.flush().await;
         let objects = bench.shelf.objects.lock().clone();
         let of = |prefix: &str| -> Vec<String> {
             objects.iter().filter(|(key, _)| key.starts_with(prefix)).flat_map(|(_, object)| lines(object)).collect()
         };
-        assert_eq!(of("p/"), records(3..9), "{kept:?}");
+        assert_eq!(of("p/"), [records(0..3), records(9..12)].concat(), "{kept:?}");
         let entries: Vec<Value> = of("errors/processing-failed/").iter().filter_map(|it| it.parse().ok()).collect();
         assert!(entries.iter().all(|entry| entry["errorCode"] == "Processing.Panicked"), "{entries:?}");
         let raw =
             entries.iter().filter_map(|entry| base64_simd::STANDARD.decode_to_vec(entry["rawData"].as_str()?).ok());
-        assert_eq!(raw.flat_map(|raw| lines(&raw)).collect::<Vec<_>>(), records(0..3), "{kept:?}");
+        assert_eq!(raw.flat_map(|raw| lines(&raw)).collect::<Vec<_>>(), records(3..9), "{kept:?}");
         assert_eq!(walking.handle.stream.panicked.lock().len(), 1);
         walking.stop().await;
     }

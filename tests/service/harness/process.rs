@@ -190,6 +190,13 @@ impl Hydrant {
         prlimit(id, Resource::Nofile, limit).expect("a limit");
     }
 
+    /// The most memory that it has had so far.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+    }
+
     /// SIGHUP: the stream files are read again.
     pub(crate) fn hang_up(&self) {
         self.signal(Signal::HUP);

@@ -90,12 +90,6 @@ impl Chain {
         self.processors.is_empty()
     }
 
-    /// How many records should be given to the processors at once, where their number matters more than their bytes.
-    pub fn most_records(&self) -> Option<usize> {
-        let unpacks = self.processors.iter().any(|(spec, _)| spec.kind == ProcessorType::Decompression);
-        unpacks.then_some(super::decompression::MOST_RECORDS)
-    }
-
     /// The processors that run before the function is asked, and those that run on its answers; all are before it where no
     /// function is.
     ///

@@ -14,8 +14,12 @@ use crate::records::{Arrived, ErrorOutput, Failure, Fates, Records};
 /// since logs do pack a thousand times smaller.
 pub const MOST_BYTES: usize = 10 * 1024 * 1024;
 
-/// How many records should be given to a chain that unpacks at once, so that a thousand bombs hold no more memory than that many.
-pub const MOST_RECORDS: usize = 64;
+/// Unpacked bytes that one call makes, unless a single record is larger; records beyond are left for the next. A thousand bombs
+/// hold no more memory than one of the largest.
+pub const LOT_BYTES: usize = 8 * 1024 * 1024;
+
+/// What such a lot takes at most: the record that is unpacked, the lot, and what the processor behind makes of it.
+pub const MEMORY_BYTES: usize = 5 * MOST_BYTES;
 
 /// Unpacks gzip.
 #[derive(Clone, Debug, Default)]
@@ -29,16 +33,17 @@ pub(super) fn build(_parameters: &Parameters, _context: &Context) -> Result<Box<
 }
 
 impl Transform for Decompression {
+    /// Leaves records where what it makes of them would be more than [`LOT_BYTES`].
     fn apply(&mut self, mut records: Records, _arrived: &Arrived, fates: &mut Fates) -> Records {
-        let room = 4 * records.bytes();
+        let room = (4 * records.bytes()).min(LOT_BYTES);
         let mut made = Records::instead_of(&mut records, room);
         for (at, (record, bytes)) in records.iter().enumerate() {
             let whole = unpack(bytes, &mut self.room);
-            // Places in a buffer are 32 bits wide.
-            let whole = whole.and_then(|()| match u32::try_from(made.len() + self.room.len()) {
-                Ok(_) => Ok(()),
-                Err(_) => Err((TOO_LARGE, "The records that it came with are too large when decompressed".to_owned())),
-            });
+            if whole.is_ok() && !made.is_empty() && made.len() + self.room.len() > LOT_BYTES {
+                fates.left = records.len() - at;
+                fates.left_bytes = records.iter().skip(at).map(|(_, bytes)| bytes.len()).sum();
+                break;
+            }
             match whole {
                 Ok(()) => made.push(&self.room, record.origin, Some((&records, at))),
                 Err((code, message)) => fates.failures.push(Failure {

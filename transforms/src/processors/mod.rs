@@ -47,5 +47,7 @@ pub type Build = fn(&Parameters, &Context) -> Result<Box<dyn Transform>, String>
 pub trait Transform: Send {
     /// Takes `records` on. Each goes exactly one way: into the result, into `fates` as a failure, or it is counted there as
     /// dropped. Those in the result keep their order. `arrived` is what the records came from.
+    ///
+    /// The first processor of a stream may leave records ([`Fates::left`]), of which it would make too much at once.
     fn apply(&mut self, records: Records, arrived: &Arrived, fates: &mut Fates) -> Records;
 }

@@ -34,6 +34,8 @@ pub struct ProcessorSpec {
     pub parameters: &'static [ParameterSpec],
     /// Rules across its parameters: the first that is broken, as AWS words it where that is known.
     pub check: fn(&Parameters) -> Result<(), String>,
+    /// Bytes that it holds beside those of its records, or makes of a few.
+    pub memory_bytes: usize,
     /// Builds it. `None` for Lambda, whose endpoint or module the service has.
     pub build: Option<Build>,
 }
@@ -76,6 +78,7 @@ pub const PROCESSORS: &[ProcessorSpec] = &[
             check: |value| one_of("CompressionFormat", value, &["GZIP"]),
         }],
         check: no_rules,
+        memory_bytes: decompression::MEMORY_BYTES,
         build: Some(decompression::build),
     },
     ProcessorSpec {
@@ -88,6 +91,7 @@ pub const PROCESSORS: &[ProcessorSpec] = &[
             check: |value| one_of("DataMessageExtraction", &value.to_ascii_lowercase(), &["true", "false"]),
         }],
         check: no_rules,
+        memory_bytes: 0,
         build: Some(cloudwatch::build),
     },
     ProcessorSpec {
@@ -103,6 +107,7 @@ pub const PROCESSORS: &[ProcessorSpec] = &[
             ParameterSpec { name: "Delimiter", required: None, default: None, check: anything },
         ],
         check: deaggregation::check,
+        memory_bytes: 0,
         build: Some(deaggregation::build),
     },
     ProcessorSpec {
@@ -110,6 +115,7 @@ pub const PROCESSORS: &[ProcessorSpec] = &[
         name: "Lambda",
         parameters: LAMBDA,
         check: buffering_is_whole,
+        memory_bytes: 0,
         build: None,
     },
     ProcessorSpec {
@@ -130,6 +136,7 @@ pub const PROCESSORS: &[ProcessorSpec] = &[
             },
         ],
         check: no_rules,
+        memory_bytes: 0,
         build: Some(extraction::build),
     },
     ProcessorSpec {
@@ -137,6 +144,7 @@ pub const PROCESSORS: &[ProcessorSpec] = &[
         name: "AppendDelimiterToRecord",
         parameters: &[ParameterSpec { name: "Delimiter", required: None, default: Some("\\n"), check: anything }],
         check: no_rules,
+        memory_bytes: 0,
         build: Some(delimiter::build),
     },
 ];

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use hydrant_model::{Birth, Expression, KeySource, Namespaces, Offset, RecordIdentity};
-use hydrant_transforms::processors::{Chain, Context, Facts, PROCESSORS, Transform, parse};
+use hydrant_transforms::processors::{Chain, Context, Facts, PROCESSORS, Transform, decompression, parse};
 use hydrant_transforms::records::{Arrived, Fates, Raw, Records, Source, Span, WantedKey};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::functions;
+use crate::{functions, held};
 
 /// Every way to configure each processor of the table. A processor without a way fails the first test.
 fn ways() -> Vec<(&'static str, Value)> {
@@ -95,28 +95,53 @@ struct Outcome {
 }
 
 fn run(transforms: &mut [Box<dyn Transform>], records: &[Vec<u8>]) -> Outcome {
-    let arrived = arrived(records);
-    let mut moving = Records::of(&arrived, wanted());
+    let mut arrived = arrived(records);
     let mut outcome = Outcome::default();
-    for transform in transforms {
+    let mut before = 0;
+    loop {
+        let left = run_lot(transforms, &mut arrived, before, &mut outcome);
+        before += u32::try_from(arrived.sources.len()).unwrap();
+        match left {
+            Some(left) => arrived = left,
+            None => return outcome,
+        }
+    }
+}
+
+/// Takes the next of `arrived`, `before` which so many came, through processors; what they leave.
+fn run_lot(
+    transforms: &mut [Box<dyn Transform>],
+    arrived: &mut Arrived,
+    before: u32,
+    outcome: &mut Outcome,
+) -> Option<Arrived> {
+    let mut moving = Records::of(arrived, wanted());
+    let mut rest = None;
+    for (at, transform) in transforms.iter_mut().enumerate() {
         let mut fates = Fates::default();
-        moving = transform.apply(moving, &arrived, &mut fates);
+        moving = transform.apply(moving, arrived, &mut fates);
+        if fates.left > 0 {
+            assert!(at == 0 && fates.left < arrived.sources.len(), "{} left by processor {at}", fates.left);
+            let left = arrived.split_off(fates.left);
+            assert_eq!(fates.left_bytes, left.sources.iter().map(|source| source.span.len()).sum::<usize>());
+            rest = Some(left);
+        }
         for failure in fates.failures {
             assert!(!failure.code.is_empty() && !failure.message.is_empty() && failure.attempts >= 1);
             assert!(failure.attempts == 1 || failure.code.starts_with("Lambda."), "{failure:?}");
-            let raw = failure.raw.clone().unwrap_or_else(|| moving.raw(&arrived, failure.origin).to_vec());
-            outcome.failures.push((failure.origin.source, failure.origin.part, raw));
+            let raw = failure.raw.clone().unwrap_or_else(|| moving.raw(arrived, failure.origin).to_vec());
+            outcome.failures.push((before + failure.origin.source, failure.origin.part, raw));
         }
         outcome.dropped += fates.dropped;
     }
     for (at, (record, bytes)) in moving.iter().enumerate() {
         let keys = moving.keys(at).map(|key| key.map(str::to_owned)).collect();
-        outcome.records.push((record.origin.source, record.origin.part, bytes.to_vec(), keys));
+        outcome.records.push((before + record.origin.source, record.origin.part, bytes.to_vec(), keys));
         if record.origin.raw == Raw::Arrived {
-            assert_eq!(moving.raw(&arrived, record.origin), records[record.origin.source as usize]);
+            assert_eq!(moving.raw(arrived, record.origin), arrived.record(record.origin.source));
         }
     }
-    outcome
+    rest
 }
 
 /// Each record goes one way, results keep their order, failures show what arrived, and neither a second time nor other
@@ -345,6 +370,25 @@ fn a_bomb_fails_and_what_is_large_but_allowed_passes() {
     assert_eq!(outcome.failures, [(0, 0, records[0].clone())]);
     let lengths: Vec<_> = outcome.records.iter().map(|(source, _, bytes, _)| (*source, bytes.len())).collect();
     assert_eq!(lengths, [(1, allowed.len()), (2, 0)]);
+}
+
+#[test]
+fn sixty_four_large_records_are_unpacked_a_lot_at_a_time() {
+    let mut decompression = alone("Decompression", &json!({"CompressionFormat": "GZIP"}));
+    let packed = gzip(&vec![b'a'; decompression::MOST_BYTES]);
+    let mut waiting = arrived(&vec![packed; 64]);
+    let mut calls = 0;
+    while !waiting.sources.is_empty() {
+        let mut fates = Fates::default();
+        let held = held::most(|| {
+            let records = decompression.apply(Records::of(&waiting, wanted()), &waiting, &mut fates);
+            assert_eq!((records.len(), records.bytes()), (1, decompression::MOST_BYTES));
+        });
+        assert!(held <= decompression::MEMORY_BYTES, "{held} bytes held");
+        waiting = waiting.split_off(fates.left);
+        calls += 1;
+    }
+    assert_eq!(calls, 64);
 }
 
 #[test]
