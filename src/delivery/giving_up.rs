@@ -148,7 +148,8 @@ pub(super) struct LaidDown {
 }
 
 impl LaidDown {
-    /// Adds an entry for each of `records` that is not among the `unfit`: with the bytes that it arrived with, once.
+    /// Adds an entry for each of `records` that is not among the `unfit`: once, with the bytes that it
+    /// arrived with, or those that it has in the spool, below which the records' log may be gone.
     pub(super) fn add(&mut self, records: &Records, unfit: &Fates, arrived: &Arrived) -> Result<(), BodyError> {
         let mut last = None;
         let mut unfit = unfit.failures.iter().map(|failure| failure.origin).peekable();

@@ -67,9 +67,15 @@ impl Modules {
         Ok(Self { dir, engine, clock, slots, asked, ticking: Once::new() })
     }
 
-    /// Whether there is a file for the function that `arn` names.
+    /// Whether a module stands in for the function that `arn` names: there is a file, or there was one while this process ran. One
+    /// that is moved away to make room for the next must not send records somewhere else meanwhile.
     pub(super) fn has(&self, arn: &str) -> bool {
-        module_name(arn).is_ok_and(|name| self.path(name).is_file())
+        module_name(arn).is_ok_and(|name| self.path(name).is_file() || self.is_in_use(name))
+    }
+
+    fn is_in_use(&self, name: &str) -> bool {
+        let slot = self.slots.lock().get(name).cloned();
+        slot.is_some_and(|slot| slot.loaded.lock().is_some())
     }
 
     /// Whether the module of the function that `arn` names is there and can run, as its files are now. Compiles it: not for a

@@ -72,7 +72,7 @@ async fn a_batch_of_bombs_takes_as_much_memory_as_a_few_of_them() {
         let (mut lines, mut bytes) = (0, 0);
         for object in bucket.objects(&format!("{name}/")) {
             unpack(Compression::Gzip, &object.bytes, &mut |piece| {
-                lines += piece.iter().filter(|byte| **byte == b'\n').count();
+                lines += piece.split(|byte| *byte == b'\n').count() - 1;
                 bytes += piece.len();
             });
         }

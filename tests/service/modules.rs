@@ -1,6 +1,7 @@
 //! Modules that are replaced while their streams run, and what stands beside them.
 
 use crate::guests::{ECHO, judging};
+use crate::harness::Setup;
 use crate::hostile::{create, replace, stream};
 use crate::processing::Bench;
 
@@ -47,6 +48,28 @@ async fn a_replaced_module_takes_over_between_records_and_one_that_is_no_good_do
     assert_eq!(lines[5..], ["35", "36"]);
     let failed = client.metric("hydrant_error_output_records_total", &["stream=\"s\""]).await;
     assert_eq!(failed, 0);
+    bench.hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn a_module_that_is_moved_away_is_not_taken_for_a_function_behind_the_endpoint() {
+    // Nobody listens there.
+    let endpoint =
+        |setup: Setup| setup.arg("--lambda-endpoint", "http://127.0.0.1:9").expects("the old one stays in use");
+    let bench = Bench::started(endpoint).await;
+    create(&bench, "s", &marking(b'1'), "0.2").await;
+    let client = &bench.hydrant.client;
+    client.put_lines("s", "_0\n").await;
+    client.flush("s").await;
+    std::fs::remove_file(bench.data.path().join("modules/s.wasm")).expect("removed");
+    client.put_lines("s", "_1\n").await;
+    client.flush("s").await;
+    replace(&bench, "s", &marking(b'2'));
+    client.put_lines("s", "_2\n").await;
+    client.flush("s").await;
+    let mut lines = bench.bucket.lines("s/");
+    lines.sort_by_key(|line| line.chars().nth(1));
+    assert_eq!(lines, ["10", "11", "22"]);
     bench.hydrant.terminate().await;
 }
 

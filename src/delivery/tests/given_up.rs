@@ -1,9 +1,12 @@
 //! Objects that the destination refuses for their own sake, again and again.
 
+use hydrant_transforms::processors::Transform;
+use hydrant_transforms::records::{Arrived, Fates, Records};
 use serde_json::Value;
 
 use super::processed::Refusing;
 use super::*;
+use crate::catalog::{Kept, Processor, Stage};
 use crate::delivery::ledger::Contents;
 
 impl Bench {
@@ -138,6 +141,52 @@ async fn a_partition_s_object_that_is_given_up_takes_none_of_the_others_with_it(
     all.sort();
     assert_eq!(all, records(0..200));
     walking.stop().await;
+}
+
+/// Makes every letter a capital.
+struct Capitals;
+
+impl Stage for Capitals {
+    fn name(&self) -> &'static str {
+        "Capitals"
+    }
+
+    fn open(&self) -> Result<Processor, String> {
+        Ok(Processor::Local(Box::new(Self)))
+    }
+}
+
+impl Transform for Capitals {
+    fn apply(&mut self, mut records: Records, _: &Arrived, _: &mut Fates) -> Records {
+        let mut made = Records::instead_of(&mut records, 0);
+        for (at, (record, bytes)) in records.iter().enumerate() {
+            made.push(&bytes.to_ascii_uppercase(), record.origin, Some((&records, at)));
+        }
+        made.done()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_shows_the_record_as_it_arrived_while_that_is_kept_and_else_what_was_made_of_it() {
+    for (kept, shown) in [(Kept::Nowhere, "record "), (Kept::Together, "RECORD ")] {
+        let bench = Bench::new();
+        let mut staged = Plan::clone(&plan(1, "p/", 140));
+        staged.processing.stages = vec![Arc::new(Capitals)];
+        staged.processing.kept = kept;
+        let walking = bench.start(Arc::new(staged), Vec::new());
+        *bench.shelf.hopeless.lock() = Some(Offset(0));
+        go_on(&bench, &walking, 0, 15).await;
+        walking.flush().await;
+        let told = bench.entries("s3-failed");
+        assert!(!told.is_empty() && told.iter().all(|(_, raw)| raw.starts_with(shown)), "{kept:?}: {told:?}");
+        let objects = bench.shelf.objects.lock().clone();
+        let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
+        let mut all: Vec<String> = main.chain(told.into_iter().map(|(_, raw)| raw.to_uppercase())).collect();
+        all.sort();
+        let made: Vec<String> = records(0..300).iter().map(|record| record.to_uppercase()).collect();
+        assert_eq!(all, made, "{kept:?}");
+        walking.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
