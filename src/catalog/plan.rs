@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hydrant_model::{Cursor, ObjectDestination, Rules, SinkSpec};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::files::canonical;
@@ -33,8 +34,10 @@ pub struct Plan {
     pub on_delete: OnDelete,
     /// How long a deleted stream tries to deliver them.
     pub drain_deadline: Duration,
-    /// Whether retry durations are ignored.
+    /// Whether retry durations are ignored, and nothing is given up.
     pub retry_forever: bool,
+    /// How long the object of a partition is tried before it is given up, where that was chosen.
+    pub retry: Option<Duration>,
     shape: [u8; 32],
     backup_shape: [u8; 32],
 }
@@ -68,7 +71,7 @@ impl Plan {
         let processing = Processing::read(&definition.destination.configuration, &objects, Rules::Wide)
             .map_err(|misfit| misfit.message)?;
         let backup = (sink.backup)(&definition.destination.configuration)?;
-        let hash = |shape: &serde_json::Value| {
+        let hash = |shape: &Value| {
             Sha256::new().chain_update(sink.name).chain_update([0]).chain_update(canonical(shape)).finalize().into()
         };
         Ok(Self {
@@ -85,6 +88,7 @@ impl Plan {
             on_delete: settings.on_delete,
             drain_deadline: settings.drain_deadline.unwrap_or(DRAIN_DEADLINE),
             retry_forever: settings.retry_forever,
+            retry: partition_retry(&definition.destination.configuration),
             shape: hash(&(sink.shape)(&definition.destination.configuration)),
             backup_shape: backup.map_or([0; 32], |backup| hash(&backup.shape)),
         })
@@ -121,6 +125,13 @@ impl Plan {
     pub fn same_shape(&self, other: &Self) -> bool {
         self.shape == other.shape
     }
+}
+
+/// `RetryOptions` of dynamic partitioning, where they were given: AWS's default is five minutes, and an outage is longer.
+fn partition_retry(configuration: &Value) -> Option<Duration> {
+    let partitioning = configuration.get("DynamicPartitioningConfiguration")?;
+    partitioning.get("Enabled")?.as_bool().filter(|enabled| *enabled)?;
+    partitioning.pointer("/RetryOptions/DurationInSeconds")?.as_u64().map(Duration::from_secs)
 }
 
 /// AWS's quota, where nobody has asked for more:

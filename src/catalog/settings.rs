@@ -11,7 +11,7 @@
 //! | `GzipMembers` | `one`, `many` | `many` is faster; some readers stop after the first member |
 //! | `OnDelete` | `drain`, `discard` | whether a deleted stream still delivers what it holds |
 //! | `DrainDeadlineInSeconds` | 0 to 31,536,000 | how long a deleted stream tries to deliver what it holds before it drops it |
-//! | `RetryForever` | `true`, `false` | a dead destination holds its records instead of giving them to the error output |
+//! | `RetryForever` | `true`, `false` | what a destination does not take holds its records instead of giving them to the error output |
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,8 +1,10 @@
-//! Giving up an object that the destination refuses for its own sake: its records go to the error output.
+//! Giving up an object that the destination refuses for its own sake, or that has failed for as long as `RetryOptions` of dynamic
+//! partitioning say, where they were given: its records go to the error output.
 //!
 //! ```text
-//! refused ten times, while ten others are taken ─► asked once more: it is not there ─► ledger: gave up, synced
-//!     ─► records through the same stages ─► errors log, synced ─► ledger: these are its entries ─► commit
+//! refused ten times, while ten others are taken, or tried for long enough
+//!     ─► asked once more: it is not there ─► ledger: gave up, synced ─► records through the same stages ─► errors log, synced
+//!     ─► ledger: these are its entries ─► commit
 //! ```
 //!
 //! What is given up is never sent again, whatever happens, so that no record is both in an object and in the error output. It is
@@ -21,7 +23,7 @@ use super::errors::{ErrorsLog, Set, undelivered};
 use super::form::Form;
 use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Entry, Failures, GivenUp, Lacking, State};
-use super::send::{Patience, READER_BYTES, Send, Step};
+use super::send::{OUR_TROUBLE, Patience, READER_BYTES, Send, Step};
 use super::stages::{Failing, StagesMaker};
 
 /// How often the destination has refused an object for its own sake.
@@ -53,7 +55,12 @@ impl Refusals {
         // Were it asked for more where no more is taken in, because what is refused fills the disk, it would wait for ever.
         let others = if pressed { 1 } else { OTHERS_TAKEN };
         let is_proven = self.times >= REFUSALS && delivered - before >= others;
-        is_proven && self.doubted.is_none_or(|doubted| now - doubted >= LATE_AFTER)
+        is_proven && self.is_certain(now)
+    }
+
+    /// Whether no request that may still make the object visible can be on its way.
+    pub(super) fn is_certain(&self, now: Instant) -> bool {
+        self.doubted.is_none_or(|doubted| now - doubted >= LATE_AFTER)
     }
 
     /// How long the object has been refused.
@@ -71,7 +78,7 @@ impl Send {
         tracing::warn!(
             stream = %self.stream.name, intent = self.open.intent.id.0, key = %self.open.intent.object.key,
             records = self.open.intent.records, code = %error.code, message = %error.message, attempts,
-            "the destination refuses an object for its own sake; its records go to the error output"
+            "an object is given up; its records go to the error output"
         );
         self.stream.ledger.record(Entry::GaveUp { intent: self.open.intent.id, given_up: given_up.clone() }).await?;
         self.open.given_up = Some(given_up);
@@ -107,7 +114,7 @@ impl Send {
     }
 
     fn not_laid_down(&mut self, patience: &mut Patience, message: String) -> Step {
-        let error = DeliveryError { code: "InternalError".into(), message };
+        let error = DeliveryError { code: OUR_TROUBLE.into(), message };
         self.wait(patience, &error, Some(TROUBLE_RETRY))
     }
 

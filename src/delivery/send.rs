@@ -124,7 +124,10 @@ impl Send {
         let Some(outcome) = self.attempt(&*sink, patience).await? else { return Ok(Step::Stopping) };
         match outcome {
             Outcome::Delivered(receipt) => Ok(Step::Done(receipt)),
-            Outcome::Retry { error, after } => Ok(self.wait(patience, &error, after)),
+            Outcome::Retry { error, after } if !self.is_overdue(&plan, patience, &error) => {
+                Ok(self.wait(patience, &error, after))
+            }
+            Outcome::Retry { error, .. } => self.give_up_unless_there(&plan, &*sink, patience, &error).await,
             Outcome::Unknown(error) => {
                 self.must_ask = true;
                 patience.refusals.doubt(self.stream.shop.clock.now());
@@ -148,16 +151,40 @@ impl Send {
         if self.others_went(patience, 1) || parked < UNPROVEN_PARKED || patience.refusals.lasted(now) >= long {
             self.park(patience);
         }
-        if is_hopeless && self.open.cursor.is_main() && !plan.retry_forever {
-            match self.ask(plan, sink, patience).await {
-                Recovery::Delivered(receipt) => return Ok(Step::Done(receipt)),
-                Recovery::Unknown(error) => return Ok(self.wait(patience, &error, Some(PARKED_RETRY))),
-                Recovery::Absent => {}
-            }
-            self.give_up(error, patience.attempts + 1).await?;
-            return Ok(Step::Wait(Duration::ZERO));
+        let is_hopeless = is_hopeless && self.open.cursor.is_main() && !plan.retry_forever;
+        if is_hopeless || self.is_overdue(plan, patience, error) {
+            return self.give_up_unless_there(plan, sink, patience, error).await;
         }
         Ok(self.wait(patience, error, patience.parked.then_some(PARKED_RETRY)))
+    }
+
+    /// Asks once more, and gives the object up if it is not there.
+    async fn give_up_unless_there(
+        &mut self,
+        plan: &Plan,
+        sink: &dyn Sink,
+        patience: &mut Patience,
+        error: &DeliveryError,
+    ) -> Result<Step, Closed> {
+        match self.ask(plan, sink, patience).await {
+            Recovery::Delivered(receipt) => Ok(Step::Done(receipt)),
+            Recovery::Unknown(error) => Ok(self.wait(patience, &error, Some(PARKED_RETRY))),
+            Recovery::Absent => {
+                self.give_up(error, patience.attempts + 1).await?;
+                Ok(Step::Wait(Duration::ZERO))
+            }
+        }
+    }
+
+    /// Whether the object of a partition has failed for as long as it is to be tried. A destination that does not even say whether
+    /// it has the object is waited for, whatever the time: see [`Send::give_up_unless_there`].
+    fn is_overdue(&self, plan: &Plan, patience: &Patience, error: &DeliveryError) -> bool {
+        let Some(retry) = plan.retry.filter(|_| self.open.cursor.is_main() && !plan.retry_forever) else {
+            return false;
+        };
+        let now = self.stream.shop.clock.now();
+        let failed_for = patience.failing_since.map_or(Duration::ZERO, |since| now - since);
+        failed_for >= retry && error.code != OUR_TROUBLE && patience.refusals.is_certain(now)
     }
 
     /// Whether so many objects of the stream were delivered since this one first failed.
@@ -342,6 +369,7 @@ impl Send {
         if patience.attempts == 0 {
             self.board().failing(true);
         }
+        patience.failing_since.get_or_insert_with(|| self.stream.shop.clock.now());
         let wait = patience.next(self.stream.shop.clock.fraction()).max(after.unwrap_or_default());
         let news = self.board().failed(error, wait);
         self.report(news, patience.attempts, error, wait);
@@ -396,6 +424,8 @@ pub(super) struct Patience {
     /// Objects that the stream had delivered when this one first failed.
     delivered_before: Option<u64>,
     parked: bool,
+    /// When it first failed, in this process.
+    failing_since: Option<Instant>,
     refusals: Refusals,
 }
 
@@ -408,6 +438,7 @@ impl Patience {
             given_up: BTreeSet::new(),
             delivered_before: None,
             parked: false,
+            failing_since: None,
             refusals,
         }
     }
@@ -432,8 +463,11 @@ async fn stalled(stream: &Stream, progress: &Progress, after: Duration) {
 }
 
 fn trouble(message: String) -> Outcome {
-    Outcome::Retry { error: DeliveryError { code: "InternalError".into(), message }, after: None }
+    Outcome::Retry { error: DeliveryError { code: OUR_TROUBLE.into(), message }, after: None }
 }
+
+/// The code of what is nobody's fault but the service's own.
+pub(super) const OUR_TROUBLE: &str = "InternalError";
 
 /// Notes that go to the ledger.
 struct LedgerNotes {

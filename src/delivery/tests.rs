@@ -46,6 +46,8 @@ struct Shelf {
     /// The object whose first record this is, and those whose keys begin so, are always refused.
     hopeless: Mutex<Option<Offset>>,
     hopeless_key: Mutex<Option<String>>,
+    /// Objects whose keys begin so are denied, as if somebody could change that.
+    denied_key: Mutex<Option<String>>,
     /// That is said before the body is read.
     early: Mutex<bool>,
     /// What is refused is not heard.
@@ -85,7 +87,8 @@ impl Sink for Shelf {
             whole.extend_from_slice(&piece);
         }
         let bytes = whole.len() as u64;
-        if *self.cursed.lock() == Some(intent.range.from) {
+        let denied_key = self.denied_key.lock().as_ref().is_some_and(|key| intent.object.key.starts_with(key));
+        if denied_key || *self.cursed.lock() == Some(intent.range.from) {
             return Outcome::Retry { error: error("S3.AccessDenied"), after: None };
         }
         if hopeless && *self.forgetful.lock() {

@@ -25,7 +25,8 @@ def terraform(hydrant, minio, tmp_path):
     providers = mirror()
     if binary is None or providers is None:
         pytest.skip("no terraform with a mirror of the AWS provider on this machine")
-    service = hydrant(minio, create_buckets=True)
+    functions = "http://127.0.0.1:9"  # asked for nothing here
+    service = hydrant(minio, create_buckets=True, lambda_endpoint=functions)
     settings = tmp_path / "terraformrc"
     settings.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{providers}"\n  }}\n}}\n')
     folder = tmp_path / "terraform"
@@ -55,12 +56,12 @@ def test_what_was_applied_is_what_is_planned(terraform):
     api = terraform.service.firehose
     plan = ("plan", "-input=false", "-detailed-exitcode")
     apply = ("apply", "-input=false", "-auto-approve")
-    assert "2 to add, 0 to change, 0 to destroy" in terraform(*apply)
+    assert "3 to add, 0 to change, 0 to destroy" in terraform(*apply)
     terraform(*plan, exits=NO_CHANGES)
-    assert api.list_delivery_streams()["DeliveryStreamNames"] == ["every-member", "smallest"]
+    assert api.list_delivery_streams()["DeliveryStreamNames"] == ["every-member", "processed", "smallest"]
 
     update = ("-var", "prefix=second/!{timestamp:yyyy}/", "-var", "compression=Snappy", "-var", "megabytes=7", "-var", "team=b")
-    assert "0 to add, 2 to change, 0 to destroy" in terraform(*apply, *update)
+    assert "0 to add, 3 to change, 0 to destroy" in terraform(*apply, *update)
     terraform(*plan, *update, exits=NO_CHANGES)
     for name in ["every-member", "smallest"]:
         told = api.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]

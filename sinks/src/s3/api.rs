@@ -59,8 +59,9 @@ fn normalize(given: &Value) -> Value {
     if let Some(partitioning) = member(given, "DynamicPartitioningConfiguration") {
         let mut partitioning = Value::Object(pick(partitioning, &["Enabled", "RetryOptions"]));
         default(&mut partitioning, "Enabled", json!(false));
-        if is_enabled(&partitioning) {
-            default(&mut partitioning, "RetryOptions", json!({"DurationInSeconds": 300}));
+        // AWS's default is told, not acted on: see `describe`. Options that name no duration are its default, chosen.
+        if let Some(retry) = partitioning.get_mut("RetryOptions") {
+            default(retry, "DurationInSeconds", json!(RETRY_SECONDS));
         }
         stored.insert("DynamicPartitioningConfiguration".to_owned(), partitioning);
     }
@@ -126,8 +127,13 @@ fn backup_has_a_bucket(stored: &Value) -> Result<(), Misfit> {
 
 /// AWS's least buffer of a partitioned stream.
 fn partitions_are_large(stored: &Value) -> Result<(), Misfit> {
-    let size = stored.pointer("/BufferingHints/SizeInMBs").and_then(Value::as_u64);
+    let hint = |name: &str| stored.pointer(&format!("/BufferingHints/{name}")).and_then(Value::as_u64);
+    let size = hint("SizeInMBs");
     let partitioned = member(stored, "DynamicPartitioningConfiguration").is_some_and(is_enabled);
+    if partitioned && hint("IntervalInSeconds") == Some(0) {
+        let message = "BufferingHints.IntervalInSeconds must be greater than 0 when Dynamic Partitioning is enabled.";
+        return Err(Misfit::of("BufferingHints.IntervalInSeconds", message));
+    }
     if partitioned && size.is_some_and(|size| size < LEAST_PARTITION_MBS) {
         let message = "BufferingHints.SizeInMBs must be at least 64 when Dynamic Partitioning is enabled.";
         return Err(Misfit::of("BufferingHints.SizeInMBs", message));
@@ -194,9 +200,16 @@ fn overlay(merged: &mut Map<String, Value>, name: &str, update: &Value) {
     }
 }
 
-/// Both descriptions that the service gives of an S3 destination: the extended one and the reduced one.
+/// Both descriptions that the service gives of an S3 destination: the extended one and the reduced one. How long the object of a
+/// partition is tried is shown as AWS does where it was not said, although it is tried for longer then.
 fn describe(stored: &Value) -> Map<String, Value> {
     let mut extended = stored.as_object().cloned().unwrap_or_default();
+    if let Some(partitioning) = extended.get_mut("DynamicPartitioningConfiguration").filter(|it| is_enabled(it)) {
+        default(partitioning, "RetryOptions", json!({"DurationInSeconds": RETRY_SECONDS}));
+    }
+    if let Some(processing) = extended.get_mut("ProcessingConfiguration") {
+        functions_are_whole(processing, text(stored, "RoleARN"));
+    }
     if let Some(backup) = extended.shift_remove(BACKUP) {
         extended.insert("S3BackupDescription".to_owned(), backup);
     }
@@ -205,6 +218,21 @@ fn describe(stored: &Value) -> Map<String, Value> {
         ("ExtendedS3DestinationDescription".to_owned(), Value::Object(extended)),
         ("S3DestinationDescription".to_owned(), Value::Object(reduced)),
     ])
+}
+
+/// Adds to each function that is asked what AWS means, and shows, where a parameter was not given; `role` is the destination's.
+fn functions_are_whole(processing: &mut Value, role: Option<&str>) {
+    let Some(Value::Array(processors)) = processing.get_mut("Processors") else { return };
+    for processor in processors.iter_mut().filter(|it| text(it, "Type") == Some("Lambda")) {
+        default(processor, "Parameters", json!([]));
+        let Some(Value::Array(parameters)) = processor.get_mut("Parameters") else { continue };
+        let meant = LAMBDA_DEFAULTS.into_iter().chain(role.map(|role| ("RoleArn", role)));
+        for (name, value) in meant {
+            if !parameters.iter().any(|parameter| text(parameter, "ParameterName") == Some(name)) {
+                parameters.push(json!({ "ParameterName": name, "ParameterValue": value }));
+            }
+        }
+    }
 }
 
 /// What decides which bytes lie under which names. Members that mean the same when empty and when absent are equal here.
@@ -340,6 +368,11 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
+/// AWS's defaults of a function's parameters, beside the role.
+const LAMBDA_DEFAULTS: [(&str, &str); 3] =
+    [("NumberOfRetries", "3"), ("BufferSizeInMBs", "1"), ("BufferIntervalInSeconds", "60")];
+/// AWS's default of `RetryOptions` of dynamic partitioning.
+const RETRY_SECONDS: u64 = 300;
 const LEAST_PARTITION_MBS: u64 = 64;
 const MEBIBYTE: u64 = 1024 * 1024;
 /// `SizeInMBs` and `IntervalInSeconds` where they are not given.

@@ -143,6 +143,33 @@ async fn a_partition_s_object_that_is_given_up_takes_none_of_the_others_with_it(
     walking.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_denied_is_tried_for_as_long_as_its_retry_options_say() {
+    for (retry, forever, gives_up) in [(Some(300), false, true), (Some(300), true, false), (None, false, false)] {
+        let bench = Bench::new();
+        let mut plan = spooled::partitioned(1, 1 << 20);
+        (plan.retry, plan.retry_forever) = (retry.map(Duration::from_secs), forever);
+        let walking = bench.start(Arc::new(plan), Vec::new());
+        *bench.shelf.denied_key.lock() = Some("p/3/".to_owned());
+        walking.put(0..10).await;
+        walking.handle.flush(walking.log.synced().offset);
+        bench.clock.sleep(Duration::from_secs(280)).await;
+        assert!(bench.entries("s3-failed").is_empty(), "{retry:?}");
+        bench.clock.sleep(Duration::from_secs(100)).await;
+        *bench.shelf.denied_key.lock() = None;
+        walking.flush().await;
+        let told = bench.entries("s3-failed");
+        assert_eq!(told.len(), usize::from(gives_up), "{retry:?} {forever} {told:?}");
+        for (entry, raw) in told {
+            assert_eq!((&entry["errorCode"], raw.as_str()), (&"S3.AccessDenied".into(), "record 000003"));
+        }
+        let objects = bench.shelf.objects.lock().clone();
+        let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
+        assert_eq!(main.count(), 10 - usize::from(gives_up));
+        walking.stop().await;
+    }
+}
+
 /// Makes every letter a capital.
 struct Capitals;
 

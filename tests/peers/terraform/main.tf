@@ -71,3 +71,53 @@ resource "aws_kinesis_firehose_delivery_stream" "every_member" {
     "hydrant:Durability" = "disk"
   }
 }
+
+resource "aws_kinesis_firehose_delivery_stream" "processed" {
+  name        = "processed"
+  destination = "extended_s3"
+
+  extended_s3_configuration {
+    role_arn            = "arn:aws:iam::000000000000:role/firehose"
+    bucket_arn          = "arn:aws:s3:::processed"
+    prefix              = "country=!{partitionKeyFromQuery:country}/"
+    error_output_prefix = "errors/!{firehose:error-output-type}/"
+    buffering_size      = 64 + var.megabytes
+
+    dynamic_partitioning_configuration {
+      enabled = true
+    }
+
+    processing_configuration {
+      enabled = true
+
+      processors {
+        type = "RecordDeAggregation"
+        parameters {
+          parameter_name  = "SubRecordType"
+          parameter_value = "JSON"
+        }
+      }
+      processors {
+        type = "Lambda"
+        parameters {
+          parameter_name  = "LambdaArn"
+          parameter_value = "arn:aws:lambda:us-east-1:000000000000:function:enrich"
+        }
+      }
+      processors {
+        type = "MetadataExtraction"
+        parameters {
+          parameter_name  = "MetadataExtractionQuery"
+          parameter_value = "{country:.country}"
+        }
+        parameters {
+          parameter_name  = "JsonParsingEngine"
+          parameter_value = "JQ-1.6"
+        }
+      }
+      processors {
+        type = "AppendDelimiterToRecord"
+      }
+    }
+  }
+}

@@ -6,6 +6,7 @@
 //! | each type once | AWS is known to say so of Lambda and to hold `MetadataExtraction` to it |
 //! | every key of the prefix must have a processor that can give it | each record would fail |
 //! | `JsonParsingEngine` may be left out | there is only one |
+//! | a `null` among processors or parameters is a broken constraint | AWS fails with `InternalFailure`, which clients repeat |
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -66,6 +66,51 @@ fn normalizing_twice_changes_nothing_and_drops_what_the_api_ignores() {
 }
 
 #[test]
+fn aws_s_time_for_retries_is_described_and_only_a_chosen_one_is_kept() {
+    for (given, kept, described) in [
+        (json!({"Enabled": true}), json!({"Enabled": true}), json!({"DurationInSeconds": 300})),
+        (
+            json!({"Enabled": true, "RetryOptions": {}}),
+            json!({"Enabled": true, "RetryOptions": {"DurationInSeconds": 300}}),
+            json!({"DurationInSeconds": 300}),
+        ),
+        (
+            json!({"Enabled": true, "RetryOptions": {"DurationInSeconds": 60}}),
+            json!({"Enabled": true, "RetryOptions": {"DurationInSeconds": 60}}),
+            json!({"DurationInSeconds": 60}),
+        ),
+        (json!({"Enabled": false}), json!({"Enabled": false}), Value::Null),
+    ] {
+        let stored = (SPEC.normalize)(&with(&json!({"DynamicPartitioningConfiguration": given})));
+        assert_eq!(stored["DynamicPartitioningConfiguration"], kept);
+        let shown = &(SPEC.describe)(&stored)["ExtendedS3DestinationDescription"]["DynamicPartitioningConfiguration"];
+        assert_eq!(shown["RetryOptions"], described);
+    }
+}
+
+#[test]
+fn a_function_is_described_with_what_aws_means_where_nothing_was_said() {
+    let parameter = |name: &str, value: &str| json!({"ParameterName": name, "ParameterValue": value});
+    let given = json!([parameter("LambdaArn", "arn:f"), parameter("NumberOfRetries", "1")]);
+    let processors = json!([
+        {"Type": "Lambda", "Parameters": given},
+        {"Type": "AppendDelimiterToRecord"}
+    ]);
+    let stored =
+        (SPEC.normalize)(&with(&json!({"ProcessingConfiguration": {"Enabled": true, "Processors": processors}})));
+    assert_eq!(stored["ProcessingConfiguration"]["Processors"], processors);
+    let shown = &(SPEC.describe)(&stored)["ExtendedS3DestinationDescription"]["ProcessingConfiguration"]["Processors"];
+    let parameters = json!([
+        given[0],
+        given[1],
+        parameter("BufferSizeInMBs", "1"),
+        parameter("BufferIntervalInSeconds", "60"),
+        parameter("RoleArn", ROLE)
+    ]);
+    assert_eq!(shown, &json!([{"Type": "Lambda", "Parameters": parameters}, {"Type": "AppendDelimiterToRecord"}]));
+}
+
+#[test]
 fn values_of_s3_members_are_not_shown_but_those_of_processors_are() {
     let given = with(&json!({
         "CompressionFormat": "gzip", "FileExtension": "gz", "CustomTimeZone": "Etc/GMT+1",
