@@ -86,4 +86,12 @@ pub trait Destinations: Send + Sync {
 
     /// Sinks for the addresses that notes name beside the one that `plan` says now: where the object may be already.
     fn former(&self, plan: &Plan, cursor: Cursor, notes: &[Bytes]) -> Vec<Arc<dyn Sink>>;
+
+    /// Whether an object can have a key that S3's rules allow. Asked of keys that are made of data, before anything lies under them.
+    ///
+    /// # Errors
+    /// What is wrong with the key.
+    fn takes(&self, _key: &str) -> Result<(), String> {
+        Ok(())
+    }
 }

@@ -109,6 +109,13 @@ impl Destinations for Objects {
         let former = addresses(notes).into_iter().filter(|address| *address != now);
         former.map(|address| self.at(&address, objects)).collect()
     }
+
+    fn takes(&self, key: &str) -> Result<(), String> {
+        match &self.current {
+            Current::S3(_) => Ok(()),
+            Current::Files(_) => hydrant_sinks::file::takes(key),
+        }
+    }
 }
 
 /// A place of an earlier configuration for which there is no client: nobody can say what it has.

@@ -146,7 +146,7 @@ impl Groups {
         }
         let keys: Vec<String> = records.keys(at).map(|key| key.unwrap_or_default().to_owned()).collect();
         let checked = self.checked.entry(values.to_vec()).or_insert_with(|| {
-            check(plan, &stream.name, records.wanted(), &keys, arrival_ms)?;
+            check(plan, stream, records.wanted(), &keys, arrival_ms)?;
             Ok(partition(plan.version, self.schema, values))
         });
         let partition = *checked.as_ref().map_err(|reason| Misfit::Nameless(reason.clone()))?;
@@ -239,7 +239,7 @@ fn partition(version: u64, schema: Option<SchemaId>, values: &[u8]) -> Partition
 }
 
 /// Whether an object can be named after these values.
-fn check(plan: &Plan, stream: &str, wanted: &[WantedKey], keys: &[String], arrival_ms: u64) -> Result<(), String> {
+fn check(plan: &Plan, stream: &Stream, wanted: &[WantedKey], keys: &[String], arrival_ms: u64) -> Result<(), String> {
     if wanted.is_empty() {
         return Ok(());
     }
@@ -252,8 +252,10 @@ fn check(plan: &Plan, stream: &str, wanted: &[WantedKey], keys: &[String], arriv
         error_output_type: None,
         partition_keys: PartitionKeys { from_query: &from_query, from_lambda: &from_lambda },
     };
-    let name = StreamNameParts { stream, version: u64::MAX, extension: plan.extension(Cursor::Main) };
-    object_key(objects.bucket.as_str(), &objects.prefix, &context, &name).map_err(|error| error.to_string()).map(drop)
+    let name = StreamNameParts { stream: &stream.name, version: u64::MAX, extension: plan.extension(Cursor::Main) };
+    let object = object_key(objects.bucket.as_str(), &objects.prefix, &context, &name);
+    let object = object.map_err(|error| error.to_string())?;
+    stream.destinations.takes(&object.key)
 }
 
 fn unnamed(origin: Origin, message: String) -> Failure {

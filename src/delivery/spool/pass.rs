@@ -226,7 +226,12 @@ impl Work {
             counting.end_with((0, 0), &fates);
             self.note(&std::mem::take(&mut fates), &chunk)?;
         }
+        let is_partitioned = !self.shape.processing.wanted.is_empty();
+        let counting = is_partitioned.then(|| Counting::look(&self.stream, PARTITIONING));
         self.groups.add(&chunk.records, &chunk.arrived, &self.shape, &self.stream, &mut fates);
+        if let Some(counting) = counting {
+            counting.end_with((0, 0), &fates);
+        }
         self.note(&fates, &chunk)?;
         Ok((self, Step::Through))
     }
@@ -317,6 +322,8 @@ impl Slices {
     }
 }
 
+/// What the metrics call the grouping of records by their partition.
+const PARTITIONING: &str = "DynamicPartitioning";
 /// Records are taken through the processors this many bytes at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 /// What a pass holds at most, beside what its processors do: groups, the same again as payloads, a chunk.
