@@ -32,13 +32,15 @@ pub enum Phase {
     Trimming,
     /// What a pass made is synced, and the ledger that says so is not.
     Processed,
+    /// What an object that was given up would have held is in the errors log, synced, and the ledger does not say so.
+    GivenUp,
     /// A delivered segment is removed or recycled, and the directory not synced.
     Trimmed,
 }
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::RecordsWritten,
         Self::RecordsSynced,
         Self::LedgerWritten,
@@ -50,6 +52,7 @@ impl Phase {
         Self::CommitWritten,
         Self::Trimming,
         Self::Processed,
+        Self::GivenUp,
         Self::Trimmed,
     ];
 
@@ -67,6 +70,7 @@ impl Phase {
             Self::CommitWritten => "commit-written",
             Self::Trimming => "trimming",
             Self::Processed => "processed",
+            Self::GivenUp => "given-up",
             Self::Trimmed => "trimmed",
         }
     }

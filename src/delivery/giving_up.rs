@@ -25,6 +25,7 @@ use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Entry, Failures, GivenUp, Lacking, State};
 use super::send::{OUR_TROUBLE, Patience, READER_BYTES, Send, Step};
 use super::stages::{Failing, StagesMaker};
+use crate::failpoint::{self, Phase};
 
 /// How often the destination has refused an object for its own sake.
 #[derive(Debug)]
@@ -102,6 +103,7 @@ impl Send {
                         Err(error) => return Ok(self.not_laid_down(patience, error.to_string())),
                     }
                 }
+                failpoint::reach(Phase::GivenUp);
                 self.stream.boards.get(self.open.cursor).to_error_output(&failures);
                 self.stream.ledger.record(Entry::Failed { intent: Some(id), given_up: true, failures }).await?;
                 self.lacking = Lacking { object: true, ..lacking };

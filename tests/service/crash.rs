@@ -7,7 +7,7 @@
 //!
 //! | Module | What is in it |
 //! |---|---|
-//! | [`site`] | streams of every kind: plain, partitions, a module, rows in Parquet and ORC, a table that grows |
+//! | [`site`] | streams of every kind: plain, partitions, a module, a function, rows in Parquet and ORC, a table that grows |
 //! | [`records`] | a record of each, and what must become of it |
 //! | [`load`] | who puts them |
 //! | [`check`] | what became of them |
@@ -21,9 +21,12 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use self::load::{Book, Load};
-use self::site::Site;
-use crate::harness::Hydrant;
+use self::records::record;
+use self::site::{Site, parted};
+use crate::harness::{Hydrant, Setup, s3};
 use crate::server::{Fault, Seen, error_xml};
 use hydrant::clock::splitmix;
 use hydrant::failpoint::Phase;
@@ -108,7 +111,8 @@ async fn killed_at_each_named_phase_nothing_is_lost_and_nothing_doubled() {
     let load = Load::new();
     let mut kills = BTreeMap::new();
     for round in [1, 2, 9] {
-        for phase in Phase::ALL {
+        // Nothing is given up here.
+        for phase in Phase::ALL.into_iter().filter(|phase| *phase != Phase::GivenUp) {
             let times = round.min(most_times(phase));
             let setup = site.setup.clone().env("HYDRANT_CRASH_AT", &format!("{}:{times}", phase.name()));
             load.flood(phase == Phase::PoolTaken);
@@ -121,6 +125,42 @@ async fn killed_at_each_named_phase_nothing_is_lost_and_nothing_doubled() {
     let book = load.end().await;
     println!("kills per phase: {kills:#?}; {} records acknowledged", book.acknowledged.len());
     site.check(&book).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_an_object_is_given_up_its_records_are_in_the_error_output_once() {
+    let (server, bucket) = s3();
+    server.judge(Some(Box::new(|seen| {
+        let denied = seen.operation == "PutObject" && seen.path.contains("/parted/p3/");
+        denied.then(|| Fault::error(403, "AccessDenied", "Access Denied"))
+    })));
+    let data = tempfile::tempdir().expect("a directory");
+    let setup = Setup::new(data.path()).s3(&server.url).expects("an object was not delivered").expects("is given up");
+    let retry = json!({ "Enabled": true, "RetryOptions": { "DurationInSeconds": 1 } });
+    let stream = parted().with("DynamicPartitioningConfiguration", retry);
+    let hydrant = Hydrant::start(&setup.clone().env("HYDRANT_CRASH_AT", "given-up:1")).await;
+    hydrant.client.create(&stream).await;
+    let lines: Vec<String> = (1..=70).map(|number| record("parted", &format!("a{number}"), number, 10)).collect();
+    hydrant.client.put_lines("parted", &lines.concat()).await;
+    hydrant.killed_itself("given-up").await;
+    let hydrant = Hydrant::start(&setup).await;
+    hydrant.client.flush("parted").await;
+    let raw = |line: String| {
+        let entry: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(entry["errorCode"], "S3.AccessDenied");
+        let raw = base64_simd::STANDARD.decode_to_vec(entry["rawData"].as_str().expect("text")).expect("base64");
+        String::from_utf8(raw).expect("text")
+    };
+    let mut told: Vec<String> = bucket.lines("errors/parted/s3-failed/").into_iter().map(raw).collect();
+    let mut of_p3: Vec<String> = lines.iter().filter(|line| line.contains("\"p\":\"p3\"")).cloned().collect();
+    told.sort();
+    of_p3.sort();
+    assert!(!of_p3.is_empty());
+    assert_eq!(told, of_p3);
+    assert_eq!(bucket.keys("parted/p3/"), Vec::<String>::new());
+    let delivered = bucket.lines("parted/").len() + bucket.lines("errors/parted/partitioning-failed/").len();
+    assert_eq!(delivered, 70 - of_p3.len());
+    hydrant.terminate().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,9 +43,15 @@ pub(super) fn check(bucket: &Bucket, book: &Book) {
     }
     assert!(wrong.is_empty(), "{} records: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
     assert!(found.is_empty(), "nobody put {found:?}");
-    for seen in
-        [("clicks", "dropped"), ("clicks", "failed"), ("grown", "failed"), ("orc", "failed"), ("parted", "failed")]
-    {
+    for seen in [
+        ("clicks", "dropped"),
+        ("clicks", "failed"),
+        ("grown", "failed"),
+        ("orc", "failed"),
+        ("packed", "dropped"),
+        ("packed", "failed"),
+        ("parted", "failed"),
+    ] {
         assert!(fates.contains_key(&seen), "there was no {seen:?}: {fates:?}");
     }
     println!("{} records tried, {} acknowledged, each once: {fates:?}", book.tried.len(), book.acknowledged.len());

@@ -62,6 +62,8 @@ impl Load {
             ("k", "clicks", Door::PutRecord, 1, 100, 10),
             ("l", "grown", Door::PutRecordBatch, 20, 100, 20),
             ("m", "orc", Door::PlainHttp, 12, 50_000, 100),
+            ("n", "packed", Door::PutRecordBatch, 20, 100, 20),
+            ("o", "packed", Door::PutRecord, 1, 100, 20),
         ] {
             let producer = Producer {
                 name,
@@ -137,6 +139,11 @@ impl Producer {
         format!("{}{number}", self.name)
     }
 
+    fn record(&self, number: u64) -> Value {
+        let bytes = records::bytes(self.stream, &self.id(number), number, self.padding);
+        json!({ "Data": base64_simd::STANDARD.encode_to_string(&bytes) })
+    }
+
     fn line(&self, number: u64) -> String {
         records::record(self.stream, &self.id(number), number, self.padding)
     }
@@ -146,7 +153,7 @@ impl Producer {
         let all = || numbers.to_vec();
         match self.door {
             Door::PutRecord => {
-                let record = record(&self.line(numbers[0]));
+                let record = self.record(numbers[0]);
                 let request = json!({ "DeliveryStreamName": self.stream, "Record": record });
                 match client.try_call("PutRecord", &request).await {
                     Ok(Ok(answer)) if answer["RecordId"].is_string() => all(),
@@ -154,7 +161,7 @@ impl Producer {
                 }
             }
             Door::PutRecordBatch => {
-                let records: Vec<_> = numbers.iter().map(|number| record(&self.line(*number))).collect();
+                let records: Vec<_> = numbers.iter().map(|number| self.record(*number)).collect();
                 let request = json!({ "DeliveryStreamName": self.stream, "Records": records });
                 let Ok(Ok(answer)) = client.try_call("PutRecordBatch", &request).await else { return Vec::new() };
                 let entries = answer["RequestResponses"].as_array().expect("entries");
@@ -170,8 +177,4 @@ impl Producer {
             }
         }
     }
-}
-
-fn record(line: &str) -> Value {
-    json!({ "Data": base64_simd::STANDARD.encode_to_string(line) })
 }

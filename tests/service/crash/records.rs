@@ -1,9 +1,13 @@
 //! What records of each stream look like, and what must become of them: told from the stream and a record's number alone.
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::json;
 
 /// Streams that the load goes to.
-pub(super) const STREAMS: [&str; 8] = ["small", "zipped", "os", "large", "parted", "clicks", "grown", "orc"];
+pub(super) const STREAMS: [&str; 9] = ["small", "zipped", "os", "large", "parted", "clicks", "grown", "orc", "packed"];
 
 /// What must become of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +20,22 @@ pub(super) enum Fate {
     Dropped,
 }
 
-/// The record of a stream with a number: one line.
+/// The record of a stream with a number, as it is put.
+pub(super) fn bytes(stream: &str, id: &str, number: u64, padding: usize) -> Vec<u8> {
+    let record = record(stream, id, number, padding);
+    match fate(stream, number) {
+        Fate::Failed(output) if output.contains("/decompression") => record.into_bytes(),
+        _ if stream == "packed" => {
+            let envelope = json!({ "messageType": "DATA_MESSAGE", "logEvents": [{ "message": record }] });
+            let mut packing = GzEncoder::new(Vec::new(), Compression::fast());
+            packing.write_all(envelope.to_string().as_bytes()).expect("memory");
+            packing.finish().expect("memory")
+        }
+        _ => record.into_bytes(),
+    }
+}
+
+/// What the record of a stream with a number says: one line.
 pub(super) fn record(stream: &str, id: &str, number: u64, padding: usize) -> String {
     let line = format!("{id} {} {id}", "x".repeat(padding));
     let document = match stream {
@@ -26,6 +45,14 @@ pub(super) fn record(stream: &str, id: &str, number: u64, padding: usize) -> Str
             json!({ "p": partition, "line": line })
         }
         "clicks" => click(id, number, &line),
+        "packed" => {
+            let verdict = match fate(stream, number) {
+                Fate::Dropped => "Dropped",
+                Fate::Failed(_) => "ProcessingFailed",
+                Fate::Delivered(_) => "Ok",
+            };
+            json!({ "verdict": verdict, "line": line })
+        }
         "grown" => match fate(stream, number) {
             // Neither one object nor one behind the other.
             Fate::Failed(_) => return format!("[{}]\n", json!({ "id": id, "line": line })),
@@ -61,11 +88,12 @@ pub(super) fn fate(stream: &str, number: u64) -> Fate {
     match stream {
         "parted" if number.is_multiple_of(11) => failed("partitioning-failed"),
         "parted" => Fate::Delivered(format!("parted/{}/", partition(number))),
-        "clicks" if number.is_multiple_of(11) => Fate::Dropped,
-        "clicks" if number.is_multiple_of(13) => failed("processing-failed"),
+        "clicks" | "packed" if number.is_multiple_of(11) => Fate::Dropped,
+        "clicks" | "packed" if number.is_multiple_of(13) => failed("processing-failed"),
         "clicks" if number.is_multiple_of(17) => failed("partitioning-failed"),
         "clicks" if number.is_multiple_of(19) => failed("format-conversion-failed"),
         "clicks" => Fate::Delivered(format!("clicks/{}/{}/", country(number), section(number))),
+        "packed" if number.is_multiple_of(17) => failed("decompression-failed"),
         "grown" | "orc" if number.is_multiple_of(11) => failed("format-conversion-failed"),
         _ => Fate::Delivered(format!("{stream}/")),
     }

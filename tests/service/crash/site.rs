@@ -10,6 +10,7 @@ use super::load::Book;
 use super::records::STREAMS;
 use crate::harness::{Bucket, Hydrant, Setup, Stream, s3};
 use crate::processing::{processor, processors};
+use crate::scripted::{Reply, Request, Server as Function};
 use crate::server::Server;
 
 /// What is killed, and what it delivers to.
@@ -28,6 +29,7 @@ impl Site {
         // A request of a killed process can be carried out after the next one has asked for its object: then the second one
         // finds it made, and asks again.
         let setup = Setup::new(data.path()).s3(&server.url).expects("S3.PreconditionFailed");
+        let setup = setup.arg("--lambda-endpoint", &Function::start(judged).url());
         let site = Self { server, bucket, setup, _data: data };
         let hydrant = Hydrant::start(&site.setup).await;
         for stream in [
@@ -39,6 +41,7 @@ impl Site {
             clicks(),
             grown(),
             orc(),
+            packed(),
         ] {
             hydrant.client.create(&stream).await;
         }
@@ -100,7 +103,7 @@ fn provide(data: &Path) {
 }
 
 /// A stream with partitions, an error output and a backup of source records.
-fn parted() -> Stream {
+pub(super) fn parted() -> Stream {
     let parameters = [("MetadataExtractionQuery", "{p:.p}"), ("JsonParsingEngine", "JQ-1.6")];
     let backup = json!({
         "RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket", "Prefix": "backup/",
@@ -136,6 +139,34 @@ fn grown() -> Stream {
 fn orc() -> Stream {
     let conversion = conversion(Some("heavy"), &json!({"OrcSerDe": {"Compression": "NONE"}}));
     failing(Stream::new("orc")).with("DataFormatConversionConfiguration", conversion).size(7.0).interval(5.0)
+}
+
+/// A subscription of CloudWatch Logs whose messages are taken apart and go through a function behind an endpoint.
+fn packed() -> Stream {
+    let listed = [
+        processor("Decompression", &[("CompressionFormat", "GZIP")]),
+        processor("CloudWatchLogProcessing", &[("DataMessageExtraction", "true")]),
+        processor("RecordDeAggregation", &[("SubRecordType", "JSON")]),
+        processor("Lambda", &[("LambdaArn", "arn:aws:lambda:us-east-1:000000000000:function:judge")]),
+        processor("AppendDelimiterToRecord", &[]),
+    ];
+    failing(Stream::new("packed")).with("ProcessingConfiguration", processors(&listed)).size(0.05).interval(0.5)
+}
+
+/// The function: it drops what says so, refuses what says so, and gives back the rest.
+fn judged(request: &Request) -> Reply {
+    let event: Value = serde_json::from_slice(&request.body).expect("an event");
+    let judge = |record: &Value| {
+        let data = record["data"].as_str().expect("text");
+        let bytes = base64_simd::STANDARD.decode_to_vec(data).expect("base64");
+        let document: Value = serde_json::from_slice(&bytes).expect("JSON");
+        json!({ "recordId": record["recordId"], "result": document["verdict"], "data": data })
+    };
+    let records: Vec<Value> = event["records"].as_array().expect("records").iter().map(judge).collect();
+    let body = json!({ "records": records }).to_string();
+    // Who asked may have been killed.
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    Reply::Raw((head + &body).into_bytes())
 }
 
 /// The stream with an error output of its own.
