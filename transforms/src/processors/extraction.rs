@@ -4,7 +4,7 @@
 //! text, as jq prints them; null, nothing, an empty text, an object or an array fail the record. So do a query that fails, that
 //! gives no result or several, and one that takes too many steps. Members that the prefix has no place for are not looked at.
 
-use super::jq::{Found, Query, Refusal};
+use super::jq::{Found, Layout, Query, Refusal};
 use super::{Context, Parameters, Transform};
 use crate::records::{Arrived, ErrorOutput, Failure, Fates, Origin, Records};
 
@@ -73,7 +73,7 @@ impl Extraction {
 
     fn read_simply<'r>(&self, record: &'r [u8], room: &mut Room<'r>) -> Option<()> {
         let (outputs, simple) = (self.outputs.as_ref()?, self.query.simple()?);
-        simple.find(simdutf8::basic::from_utf8(record).ok()?, &mut room.found)?;
+        simple.find(simdutf8::basic::from_utf8(record).ok()?, &mut room.layout, &mut room.found)?;
         // All of them, since one that the prefix has no place for can fail the record too.
         for output in outputs {
             simple.push(*output, &room.found, &mut room.texts)?;
@@ -86,6 +86,7 @@ impl Extraction {
 /// What records are read into, a stretch at a time.
 #[derive(Default)]
 struct Room<'r> {
+    layout: Layout,
     found: Vec<Found<'r>>,
     texts: String,
     /// Ends of the texts, as many a record as there are keys.

@@ -23,6 +23,15 @@ pub struct Quoted<'a> {
     pub escaped: bool,
 }
 
+/// How a member of an object begins, up to its value: compared at once where many objects begin their members alike.
+#[derive(Clone, Debug)]
+pub struct Lead {
+    bytes: Vec<u8>,
+    /// The first of them, and which they are.
+    word: u128,
+    mask: u128,
+}
+
 /// What a value is, with the bytes that it is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scalar<'a> {
@@ -36,6 +45,25 @@ pub enum Scalar<'a> {
     Text(Quoted<'a>),
     /// An array or an object.
     Container,
+}
+
+impl Lead {
+    /// Of a member with this key, which has no escapes; the first of an object or a later one.
+    pub fn new(key: &[u8], first: bool) -> Self {
+        let comma: &[u8] = if first { b"" } else { b"," };
+        let bytes = [comma, b"\"", key, b"\":"].concat();
+        let (mut word, mut mask) = ([0; 16], [0; 16]);
+        for ((byte, word), mask) in bytes.iter().zip(&mut word).zip(&mut mask) {
+            (*word, *mask) = (*byte, 0xFF);
+        }
+        Self { bytes, word: u128::from_le_bytes(word), mask: u128::from_le_bytes(mask) }
+    }
+
+    /// Bytes of it.
+    #[expect(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 impl<'a> Scanner<'a> {
@@ -63,6 +91,41 @@ impl<'a> Scanner<'a> {
             self.at += 1;
         }
         self.text.get(self.at).copied()
+    }
+
+    /// Goes over `lead` where it stands here byte for byte; whether it does.
+    #[inline]
+    pub fn pass_lead(&mut self, lead: &Lead) -> bool {
+        let Some(rest) = self.text.get(self.at..) else { return false };
+        let begins = match rest.first_chunk::<16>() {
+            Some(word) => u128::from_le_bytes(*word) & lead.mask == lead.word,
+            None => rest.starts_with(&lead.bytes),
+        };
+        let stands = begins && (lead.bytes.len() <= 16 || rest.starts_with(&lead.bytes));
+        self.at += if stands { lead.bytes.len() } else { 0 };
+        stands
+    }
+
+    /// Goes over what stands between two members, or before the first, and over a key and its colon; `None` at the end of the
+    /// object, which it goes over. The outer `None` where there is no such object.
+    #[inline]
+    pub fn member(&mut self, first: bool) -> Option<Option<Quoted<'a>>> {
+        match (self.peek()?, first) {
+            (b'}', _) => return self.pass(b'}').map(|()| None),
+            (b',', false) => self.at += 1,
+            (_, false) => return None,
+            (_, true) => {}
+        }
+        self.peek()?;
+        let key = self.key()?;
+        self.expect(b':')?;
+        Some(Some(key))
+    }
+
+    /// Goes over the bracket of an object in a container that lies `depth` deep.
+    #[inline]
+    pub fn enter(&mut self, depth: usize) -> Option<()> {
+        self.open(b'{', depth)
     }
 
     /// Goes over white space; whether nothing is behind it.

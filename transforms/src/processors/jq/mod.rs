@@ -29,7 +29,7 @@ use jaq_core::{Compiler, Ctx, Vars};
 
 use self::fuel::Stopped;
 use self::library::Data;
-pub(crate) use self::simple::{Found, Simple};
+pub(crate) use self::simple::{Found, Layout, Simple};
 use self::value::Value;
 
 /// A query, ready to be asked of records.

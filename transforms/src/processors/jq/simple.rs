@@ -9,13 +9,29 @@ use jaq_core::path::{Opt, Part};
 
 use super::language::literal;
 use super::text::{double, push_number};
-use crate::processors::json::{Scalar, Scanner};
+use crate::processors::json::{Lead, Quoted, Scalar, Scanner};
 
 /// A query that only looks up members.
 #[derive(Clone, Debug)]
 pub(crate) struct Simple {
     root: Node,
     outputs: Vec<Output>,
+}
+
+/// How the records before this one were laid out: most of a stream begin their members alike.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layout {
+    steps: Vec<Step>,
+    /// How many steps were ever learned: records of many layouts are not worth more.
+    learned: usize,
+}
+
+/// A member of the record.
+#[derive(Clone, Debug)]
+struct Step {
+    lead: Lead,
+    /// The path that it is of, if it is asked about.
+    child: Option<usize>,
 }
 
 /// Where paths part.
@@ -84,15 +100,15 @@ impl Simple {
         self.outputs.iter().position(|output| output.name == name)
     }
 
-    /// Looks the paths up in a record; `None` if it is no JSON object.
-    pub(crate) fn find<'r>(&self, record: &'r str, found: &mut Vec<Found<'r>>) -> Option<()> {
+    /// Looks the paths up in a record; `None` if it is no JSON object. What is found does not depend on the `layout`.
+    pub(crate) fn find<'r>(&self, record: &'r str, layout: &mut Layout, found: &mut Vec<Found<'r>>) -> Option<()> {
         found.clear();
         found.resize(self.outputs.len(), Found::Value(Scalar::Null));
         let mut scanner = Scanner::new(record.as_bytes());
         if scanner.peek()? != b'{' {
             return None;
         }
-        self.root.members(&mut scanner, 0, found)?;
+        self.root.members_laid_out(&mut scanner, layout, found)?;
         scanner.at_end().then_some(())
     }
 
@@ -120,6 +136,22 @@ impl Simple {
     }
 }
 
+impl Layout {
+    /// The member at `at` began with this key, in so many bytes.
+    fn learn(&mut self, at: usize, key: Quoted<'_>, child: Option<usize>, bytes: usize) {
+        if key.escaped || at > self.steps.len() || at >= MOST_STEPS || self.learned >= MOST_LEARNED {
+            return;
+        }
+        let lead = Lead::new(key.raw, at == 0);
+        // White space is what makes it longer.
+        if lead.len() == bytes {
+            self.learned += 1;
+            self.steps.truncate(at);
+            self.steps.push(Step { lead, child });
+        }
+    }
+}
+
 impl Node {
     fn child(&mut self, key: &str) -> &mut Self {
         let at = self.children.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
@@ -132,6 +164,33 @@ impl Node {
             Some((_, child)) => child,
             None => unreachable!("a child that was found or pushed just now"),
         }
+    }
+
+    /// [`Node::members`] of a whole record, which takes what stands where it is expected in one look.
+    fn members_laid_out<'r>(
+        &self,
+        scanner: &mut Scanner<'r>,
+        layout: &mut Layout,
+        found: &mut [Found<'r>],
+    ) -> Option<()> {
+        scanner.enter(0)?;
+        for at in 0.. {
+            let expected = layout.steps.get(at).filter(|step| scanner.pass_lead(&step.lead));
+            let child = if let Some(step) = expected {
+                step.child
+            } else {
+                let begin = scanner.position();
+                let Some(key) = scanner.member(at == 0)? else { break };
+                let child = self.children.iter().position(|(name, _)| key.is(name));
+                layout.learn(at, key, child, scanner.position() - begin);
+                child
+            };
+            match child.and_then(|child| self.children.get(child)) {
+                Some((_, child)) => child.value(scanner, 2, found)?,
+                None => scanner.skip(2)?,
+            }
+        }
+        Some(())
     }
 
     fn members<'r>(&self, scanner: &mut Scanner<'r>, depth: usize, found: &mut [Found<'r>]) -> Option<()> {
@@ -194,6 +253,11 @@ impl Node {
         }
     }
 }
+
+/// Members of a record that are expected anywhere.
+const MOST_STEPS: usize = 64;
+/// Members that are learned in a stretch of records.
+const MOST_LEARNED: usize = 512;
 
 fn length_bit(length: usize) -> u64 {
     1 << length.min(63)

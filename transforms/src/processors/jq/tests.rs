@@ -169,7 +169,7 @@ fn arrived(records: &[String]) -> Arrived {
         let identity = RecordIdentity { birth: Birth([1; 16]), offset: Offset(0), sub_index: 0 };
         sources.push(Source { span, arrival_ms: 7, identity });
     }
-    Arrived { bytes: bytes.into(), sources }
+    Arrived { bytes: std::sync::Arc::new(bytes.into()), sources }
 }
 
 /// Keys or failure of each record.
@@ -220,11 +220,13 @@ fn members() -> impl Strategy<Value = String> {
         "nope",
         "\"open",
     ]);
-    let keys = select(vec!["a", "b", "c", "\\u0061", "d", "a\\\\", ""]);
+    let keys = select(vec!["a", "b", "c", "a_key_of_more_than_sixteen", "\\u0061", "d", "a\\\\", ""]);
     let value = scalars.prop_map(str::to_owned).prop_recursive(4, 24, 4, move |inner| {
         let key = keys.clone();
-        proptest::collection::vec((key, inner), 0..5).prop_map(|members| {
-            let members: Vec<_> = members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        let space = select(vec!["", "", "", " "]);
+        proptest::collection::vec((key, space, inner), 0..5).prop_map(|members| {
+            let members: Vec<_> =
+                members.iter().map(|(key, space, value)| format!("\"{key}\"{space}:{value}")).collect();
             format!("{{{}}}", members.join(","))
         })
     });
