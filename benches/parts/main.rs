@@ -146,7 +146,7 @@ fn batch(seed: u64) -> Payload {
     let records: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').take(500).collect();
     Payload {
         lengths: records.iter().map(|record| u32::try_from(record.len()).expect("short")).collect(),
-        body: records.concat(),
+        body: records.concat().into(),
     }
 }
 

@@ -58,5 +58,5 @@ fn arrived(records: &[&[u8]]) -> Arrived {
         let identity = RecordIdentity { birth: Birth([1; 16]), offset: Offset(offset), sub_index: 0 };
         sources.push(Source { span: Span { start, end: bytes.len() as u32 }, arrival_ms: offset, identity });
     }
-    Arrived { bytes: Arc::new(bytes), sources }
+    Arrived { bytes: Arc::new(bytes.into()), sources }
 }

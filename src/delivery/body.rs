@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hydrant_model::{Body, BodyError, Compression, Cursor, IntentId};
+use hydrant_model::{Body, BodyError, Buffer, Compression, Cursor, IntentId};
 use hydrant_transforms::compression::Encoder;
 
 use super::Workers;
@@ -45,6 +45,8 @@ pub(super) struct MadeBody {
     compression: Compression,
     progress: Progress,
     lacking: Lacking,
+    /// Made, and more than was asked for.
+    surplus: Vec<u8>,
 }
 
 /// Has the failures of one intent synced and named before anybody sees its object.
@@ -76,6 +78,7 @@ impl MadeBody {
             compression,
             progress,
             lacking: Lacking::default(),
+            surplus: Vec::new(),
         }
     }
 
@@ -112,19 +115,26 @@ impl MadeBody {
 
 #[async_trait]
 impl Body for MadeBody {
+    /// As many bytes as are asked for, so that nobody has to put them together; fewer at the end.
     async fn next(&mut self, at_least: usize) -> Result<Option<Bytes>, BodyError> {
         self.progress.note();
-        let Some(maker) = self.maker.take() else { return Ok(None) };
         let room = at_least.min(usize::try_from(self.most_bytes).unwrap_or(usize::MAX));
-        let (mut maker, bytes, more) = self.workers.run(move || fill(maker, at_least, room)).await?;
-        if more {
-            self.maker = Some(maker);
-        } else {
-            self.lacking = maker.lacking();
-            self.desk.name(maker.failures()).await?;
+        let (maker, surplus) = (self.maker.take(), std::mem::take(&mut self.surplus));
+        let filled = match maker {
+            Some(maker) => self.workers.run(move || fill(maker, &surplus, at_least, room)).await?,
+            None => Filled::of(surplus.as_slice(), at_least),
+        };
+        self.surplus = filled.surplus;
+        if let Some(mut maker) = filled.maker {
+            if filled.more {
+                self.maker = Some(maker);
+            } else {
+                self.lacking = maker.lacking();
+                self.desk.name(maker.failures()).await?;
+            }
         }
         self.progress.note();
-        Ok((!bytes.is_empty()).then(|| Bytes::from(bytes)))
+        Ok((!filled.bytes.is_empty()).then(|| Bytes::from_owner(filled.bytes)))
     }
 
     fn most_bytes(&self) -> u64 {
@@ -136,16 +146,33 @@ impl Body for MadeBody {
     }
 }
 
-type Filled = (Box<dyn Maker>, Vec<u8>, bool);
+/// What was made.
+struct Filled {
+    maker: Option<Box<dyn Maker>>,
+    bytes: Buffer,
+    surplus: Vec<u8>,
+    more: bool,
+}
 
-/// Makes until there are `at_least` bytes, or no more.
-fn fill(mut maker: Box<dyn Maker>, at_least: usize, room: usize) -> Result<Filled, BodyError> {
-    let mut out = Vec::with_capacity(room + ROOM_BYTES);
-    let mut more = true;
-    while more && out.len() < at_least {
-        more = maker.step(&mut out)?;
+impl Filled {
+    /// The first bytes of what was made before.
+    fn of(made: &[u8], at_most: usize) -> Self {
+        let (bytes, surplus) = made.split_at(at_most.min(made.len()));
+        Self { maker: None, bytes: Buffer::from(bytes.to_vec()), surplus: surplus.to_vec(), more: false }
     }
-    Ok((maker, out, more))
+}
+
+/// Makes until there are `wanted` bytes behind what was made before, or no more.
+fn fill(mut maker: Box<dyn Maker>, before: &[u8], wanted: usize, room: usize) -> Result<Filled, BodyError> {
+    let mut bytes = Buffer::with_capacity(room + ROOM_BYTES.max(room / 4));
+    bytes.extend_from_slice(before);
+    let mut more = true;
+    while more && bytes.len() < wanted {
+        more = maker.step(&mut bytes)?;
+    }
+    let surplus = bytes.get(wanted..).unwrap_or_default().to_vec();
+    bytes.truncate(wanted);
+    Ok(Filled { maker: Some(maker), bytes, surplus, more })
 }
 
 impl Desk {
@@ -237,5 +264,5 @@ impl Progress {
     }
 }
 
-/// A frame's worth of room, so that the last write of a piece does not make the buffer grow.
+/// A frame's worth of room at least, so that the last write of a piece does not make the buffer grow.
 const ROOM_BYTES: usize = 256 << 10;

@@ -76,7 +76,8 @@ impl ErrorsLog {
             errors: Arc::clone(self),
             id,
             losses: self.log.losses(),
-            payload: Payload::default(),
+            lengths: Vec::new(),
+            body: Vec::new(),
             answers: Vec::new(),
             found: BTreeMap::new(),
         }
@@ -93,7 +94,9 @@ pub(super) struct Set {
     errors: Arc<ErrorsLog>,
     id: SetId,
     losses: u64,
-    payload: Payload,
+    /// Not written yet.
+    lengths: Vec<u32>,
+    body: Vec<u8>,
     answers: Vec<Answer>,
     found: BTreeMap<&'static str, Found>,
 }
@@ -123,19 +126,19 @@ impl Set {
         source: Offset,
         arrival_ms: u64,
     ) -> Result<(), AppendError> {
-        let before = self.payload.body.len();
-        self.payload.body.extend_from_slice(&self.id.0);
-        self.payload.body.push(u8::try_from(output.len()).unwrap_or(u8::MAX));
-        self.payload.body.extend_from_slice(output.as_bytes());
-        self.payload.body.extend_from_slice(entry);
-        let length = self.payload.body.len() - before;
-        self.payload.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
+        let before = self.body.len();
+        self.body.extend_from_slice(&self.id.0);
+        self.body.push(u8::try_from(output.len()).unwrap_or(u8::MAX));
+        self.body.extend_from_slice(output.as_bytes());
+        self.body.extend_from_slice(entry);
+        let length = self.body.len() - before;
+        self.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
         let found = self.found.entry(output).or_insert(Found { records: 0, bytes: 0, oldest_ms: u64::MAX, source });
         found.records += 1;
         found.bytes += entry.len() as u64;
         found.oldest_ms = found.oldest_ms.min(arrival_ms);
         found.source = found.source.min(source);
-        if self.payload.body.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
+        if self.body.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
     }
 
     /// Bytes of its entries.
@@ -180,7 +183,8 @@ impl Set {
 
     /// Hands on what was added; [`Set::finish`] waits for it.
     pub(super) fn write(&mut self) -> Result<(), AppendError> {
-        let payload = std::mem::take(&mut self.payload);
+        let payload =
+            Payload { lengths: std::mem::take(&mut self.lengths), body: std::mem::take(&mut self.body).into() };
         if payload.lengths.is_empty() {
             return Ok(());
         }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use hydrant_model::{BodyError, Offset, RecordIdentity};
+use hydrant_model::{BodyError, Buffer, Offset, RecordIdentity};
 use hydrant_transforms::processors::Transform;
 use hydrant_transforms::records::{Arrived, Failure, Fates, Records, Source, Span};
 use tokio::time::Instant;
@@ -261,14 +261,14 @@ impl Failing {
 /// Frames, gathered into one stretch of records.
 #[derive(Default)]
 pub(super) struct Gathering {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     sources: Vec<Source>,
 }
 
 impl Gathering {
     /// Of frames until there are `bytes`.
     pub(super) fn of_about(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes + FRAME_ROOM_BYTES), sources: Vec::new() }
+        Self { bytes: Buffer::with_capacity(bytes + FRAME_ROOM_BYTES), sources: Vec::new() }
     }
 
     pub(super) fn add(&mut self, view: &FrameView<'_>) {

@@ -299,7 +299,7 @@ impl Walking {
         let texts: Vec<String> = records.map(|number| format!("record {number:06}\n")).collect();
         let payload = Payload {
             lengths: texts.iter().map(|text| u32::try_from(text.len()).expect("short")).collect(),
-            body: texts.concat().into_bytes(),
+            body: texts.concat().into(),
         };
         self.log.append(payload, Durability::Synced, Placement::Behind).await.expect("the log takes it");
     }

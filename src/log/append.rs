@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use hydrant_model::{Birth, Offset};
 use tokio::sync::oneshot;
 
@@ -19,7 +20,7 @@ pub struct Payload {
     /// Length of each record in bytes; the sum is `body.len()`.
     pub lengths: Vec<u32>,
     /// The records.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// When an append is answered.

@@ -10,6 +10,7 @@
 //! | [`RecordIdentity`] | (birth, offset, sub-index): unique for ever |
 //! | [`Intent`] | the ledger's promise, synced before the first byte leaves: these records, under this name |
 //! | [`Body`] | the bytes of a parcel, made while they are asked for |
+//! | [`Buffer`] | room for bytes that is used again |
 //! | *parcel* | what one delivery call carries: an intent and its body |
 //! | *attempt* | one try at an intent |
 //! | [`Cursor`] | one reader of a stream's logs, with a low-water mark of its own |
@@ -20,6 +21,7 @@
 //!
 //! Nothing here does I/O, reads a clock or rolls dice.
 
+mod buffer;
 pub mod constraint;
 mod cursor;
 mod destination;
@@ -31,6 +33,7 @@ mod object_name;
 mod sink;
 mod time_pattern;
 
+pub use buffer::Buffer;
 pub use cursor::Cursor;
 pub use destination::{Compression, Hints, ObjectDestination, Retention};
 pub use expression::{

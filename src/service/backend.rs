@@ -33,7 +33,7 @@ impl PutTarget for Running {
     }
 
     async fn put(&self, records: Records) -> Result<Appended, PutError> {
-        let payload = Payload { lengths: records.lengths, body: records.body };
+        let payload = Payload { lengths: records.lengths, body: records.body.into() };
         let durability = self.durability();
         if tokio::time::timeout(BEGINNING, self.handle.begun()).await.is_err() {
             return Err(PutError::SlowDown("the ledger of the new stream cannot be written yet".into()));

@@ -1,8 +1,9 @@
-//! What is looked at again and again: free space, the pool, logs that failed, deleted streams that take too long.
+//! What is looked at again and again: free space, the pool, logs that failed, idle memory, deleted streams that take too long.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use hydrant_model::Buffer;
 use tokio_util::sync::CancellationToken;
 
 use super::Service;
@@ -28,6 +29,7 @@ impl Service {
             if looked.await.is_err() {
                 tracing::error!("looking after the disk panicked");
             }
+            Buffer::give_back();
             self.end_overdue_drains();
             tokio::select! {
                 () = self.inner.clock.sleep(LOOK_EVERY) => {}

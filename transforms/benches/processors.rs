@@ -80,7 +80,7 @@ fn in_records(input: Vec<u8>, lines: usize) -> Arrived {
         sources.push(Source { span: Span { start, end }, arrival_ms: 0, identity });
         start = end;
     }
-    Arrived { bytes: Arc::new(input), sources }
+    Arrived { bytes: Arc::new(input.into()), sources }
 }
 
 const SIMPLE: &str = "{country: .country, type: .type, os: .device.os}";

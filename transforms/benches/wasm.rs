@@ -78,7 +78,7 @@ fn arrived(bytes: Vec<u8>) -> Arrived {
         sources.push(Source { span: Span { start, end }, arrival_ms: 1_785_000_000_000, identity });
         start = end;
     }
-    Arrived { bytes: Arc::new(bytes), sources }
+    Arrived { bytes: Arc::new(bytes.into()), sources }
 }
 
 fn edit() -> PathBuf {

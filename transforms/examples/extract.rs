@@ -33,7 +33,7 @@ fn tell(extraction: &mut Extraction, wanted: &Arc<[WantedKey]>) -> std::io::Resu
         let line = line?;
         let span = Span { start: 0, end: u32::try_from(line.len()).unwrap_or(u32::MAX) };
         let identity = RecordIdentity { birth: Birth([0; 16]), offset: Offset(0), sub_index: 0 };
-        let arrived = Arrived { bytes: Arc::new(line), sources: vec![Source { span, arrival_ms: 0, identity }] };
+        let arrived = Arrived { bytes: Arc::new(line.into()), sources: vec![Source { span, arrival_ms: 0, identity }] };
         let mut fates = Fates::default();
         let records = extraction.apply(Records::of(&arrived, Arc::clone(wanted)), &arrived, &mut fates);
         let keys: Vec<_> = records.keys(0).map(Option::unwrap_or_default).collect();

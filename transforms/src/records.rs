@@ -12,13 +12,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use hydrant_model::{KeySource, RecordIdentity};
+use hydrant_model::{Buffer, KeySource, RecordIdentity};
 
 /// Records as the log has them: a stretch of it.
 #[derive(Clone, Debug, Default)]
 pub struct Arrived {
     /// Their bytes.
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: Arc<Buffer>,
     /// One for each record, in the order of the log.
     pub sources: Vec<Source>,
 }
@@ -68,13 +68,13 @@ pub enum Raw {
 /// Records on their way.
 #[derive(Clone, Debug)]
 pub struct Records {
-    bytes: Arc<Vec<u8>>,
+    bytes: Arc<Buffer>,
     list: Vec<Record>,
     kept: Vec<u8>,
     wanted: Arc<[WantedKey]>,
     /// As many a record as keys are wanted, in their order.
     keys: Vec<Option<Span>>,
-    texts: Vec<u8>,
+    texts: String,
 }
 
 /// One record on its way.
@@ -195,14 +195,14 @@ impl Records {
         });
         let keys = vec![None; arrived.sources.len() * wanted.len()];
         let bytes = Arc::clone(&arrived.bytes);
-        Self { bytes, list: list.collect(), kept: Vec::new(), wanted, keys, texts: Vec::new() }
+        Self { bytes, list: list.collect(), kept: Vec::new(), wanted, keys, texts: String::new() }
     }
 
     /// An empty list that keeps what `before` keeps for error entries, and the texts of its keys: what a processor that makes
     /// other records of them pushes its results to. Room for `bytes`.
     pub fn instead_of(before: &mut Self, bytes: usize) -> Building {
         Building {
-            bytes: Vec::with_capacity(bytes),
+            bytes: Buffer::with_capacity(bytes),
             records: Self {
                 bytes: Arc::default(),
                 list: Vec::with_capacity(before.list.len()),
@@ -247,7 +247,7 @@ impl Records {
     }
 
     /// Where the spans of all records lie.
-    pub fn buffer(&self) -> &Arc<Vec<u8>> {
+    pub fn buffer(&self) -> &Arc<Buffer> {
         &self.bytes
     }
 
@@ -281,7 +281,7 @@ impl Records {
     /// Sets value number `key` of the record at `at`.
     pub fn set_key(&mut self, at: usize, key: usize, value: &str) {
         let start = narrow(self.texts.len());
-        self.texts.extend_from_slice(value.as_bytes());
+        self.texts.push_str(value);
         let span = Span { start, end: narrow(self.texts.len()) };
         if let Some(slot) = self.keys.get_mut(at * self.wanted.len() + key) {
             *slot = Some(span);
@@ -310,14 +310,14 @@ impl Records {
     }
 
     fn text(&self, span: Span) -> Option<&str> {
-        self.texts.get(span.range()).and_then(|bytes| std::str::from_utf8(bytes).ok())
+        self.texts.get(span.range())
     }
 }
 
 /// Records that are being made.
 #[derive(Debug)]
 pub struct Building {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     records: Records,
 }
 
@@ -424,7 +424,7 @@ mod tests {
             let identity = RecordIdentity { birth: Birth([1; 16]), offset: Offset(offset), sub_index: 0 };
             sources.push(Source { span, arrival_ms: 7, identity });
         }
-        Arrived { bytes: Arc::new(bytes), sources }
+        Arrived { bytes: Arc::new(bytes.into()), sources }
     }
 
     fn wanted(names: &[&str]) -> Arc<[WantedKey]> {

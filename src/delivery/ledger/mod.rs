@@ -281,7 +281,7 @@ fn replay(log: &Log) -> Result<Option<State>, ReadError> {
 
 fn encode(entry: &Entry) -> Payload {
     let body = serde_json::to_vec(entry).expect("an entry has only text keys");
-    Payload { lengths: vec![u32::try_from(body.len()).unwrap_or(u32::MAX)], body }
+    Payload { lengths: vec![u32::try_from(body.len()).unwrap_or(u32::MAX)], body: body.into() }
 }
 
 /// Entries of this many bytes are followed by a snapshot in a new segment.

@@ -187,13 +187,14 @@ impl History {
             return;
         }
         for _ in 0..=self.below(3) {
-            let mut payload = Payload::default();
+            let (mut lengths, mut body) = (Vec::new(), Vec::new());
             let mut ids = Vec::new();
             for _ in 0..=self.below(6) {
                 let record = self.record(&mut ids);
-                payload.lengths.push(u32::try_from(record.len()).expect("short"));
-                payload.body.extend_from_slice(&record);
+                lengths.push(u32::try_from(record.len()).expect("short"));
+                body.extend_from_slice(&record);
             }
+            let payload = Payload { lengths, body: body.into() };
             let synced = self.below(5) > 0;
             let level = if synced { Durability::Synced } else { Durability::Written };
             let answer = self.walking().log.submit(payload, level, Placement::Behind);

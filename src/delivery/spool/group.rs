@@ -3,13 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hydrant_model::{
-    Cursor, KeySource, Offset, OffsetRange, PartitionKeys, PrefixContext, SchemaId, Seed, StreamNameParts, object_key,
+    Buffer, Cursor, KeySource, Offset, OffsetRange, PartitionKeys, PrefixContext, SchemaId, Seed, StreamNameParts,
+    object_key,
 };
 use hydrant_transforms::records::{Arrived, ErrorOutput, Failure, Fates, Origin, Records, Span, WantedKey};
 use sha2::{Digest, Sha256};
 
 use super::PartitionId;
+use super::slice::Head;
 use crate::catalog::Plan;
 use crate::delivery::stream::Stream;
 use crate::log::Payload;
@@ -40,7 +43,7 @@ pub(super) struct Taken {
 
 /// Buffers that records lie in.
 #[derive(Default)]
-pub(super) struct Buffers(Vec<Arc<Vec<u8>>>);
+pub(super) struct Buffers(Vec<Arc<Buffer>>);
 
 /// Records by partition.
 #[derive(Default)]
@@ -94,24 +97,27 @@ impl Groups {
         let wanted = records.wanted();
         let buffer = self.hold(records);
         let mut values = Vec::new();
+        // Without keys, all are of one group.
+        let mut together = None;
         for (at, (record, bytes)) in records.iter().enumerate() {
             let source = arrived.sources.get(usize::try_from(record.origin.source).unwrap_or(usize::MAX));
             let (offset, arrival_ms) = source.map_or((Offset(0), 0), |it| (it.identity.offset, it.arrival_ms));
-            if let Err(message) = joined(records, at, wanted, &mut values) {
-                fates.failures.push(unnamed(record.origin, message));
-                continue;
-            }
-            let group = match self.group(&values, records, at, plan, stream, arrival_ms) {
-                Ok(group) => group,
-                Err(Misfit::Nameless(message)) => {
-                    fates.failures.push(unnamed(record.origin, message));
-                    continue;
-                }
-                Err(Misfit::TooMany(most)) => {
-                    fates.failures.push(too_many(record.origin, most));
+            let found = together.map_or_else(
+                || {
+                    self.find(&mut values, records, at, plan, stream, arrival_ms)
+                        .map_err(|misfit| misfit.of(record.origin))
+                },
+                Ok,
+            );
+            let index = match found {
+                Ok(index) => index,
+                Err(failure) => {
+                    fates.failures.push(failure);
                     continue;
                 }
             };
+            together = wanted.is_empty().then_some(index);
+            let Some(group) = self.list.get_mut(index) else { continue };
             group.records.push(Place { buffer, span: record.span });
             group.bytes += bytes.len() as u64;
             group.oldest_ms = group.oldest_ms.min(arrival_ms);
@@ -130,22 +136,22 @@ impl Groups {
         u32::try_from(buffers.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// The group of records with these values.
-    fn group(
+    /// Which group the record at `at` is of.
+    fn find(
         &mut self,
-        values: &[u8],
+        values: &mut Vec<u8>,
         records: &Records,
         at: usize,
         plan: &Plan,
         stream: &Stream,
         arrival_ms: u64,
-    ) -> Result<&mut Group, Misfit> {
-        let lost = || Misfit::Nameless(String::new());
-        if let Some(index) = self.by_values.get(values) {
-            return self.list.get_mut(*index).ok_or_else(lost);
+    ) -> Result<usize, Misfit> {
+        joined(records, at, records.wanted(), values).map_err(Misfit::Nameless)?;
+        if let Some(index) = self.by_values.get(values.as_slice()) {
+            return Ok(*index);
         }
         let keys: Vec<String> = records.keys(at).map(|key| key.unwrap_or_default().to_owned()).collect();
-        let checked = self.checked.entry(values.to_vec()).or_insert_with(|| {
+        let checked = self.checked.entry(values.clone()).or_insert_with(|| {
             check(plan, stream, records.wanted(), &keys, arrival_ms)?;
             Ok(partition(plan.version, self.schema, values))
         });
@@ -156,11 +162,11 @@ impl Groups {
             }
             self.begun.insert(partition);
         }
-        self.by_values.insert(values.to_vec(), self.list.len());
+        self.by_values.insert(values.clone(), self.list.len());
         self.bytes += GROUP_BYTES + values.len();
         let (oldest_ms, source) = (u64::MAX, Offset(u64::MAX));
         self.list.push(Group { partition, keys, records: Vec::new(), bytes: 0, oldest_ms, source });
-        self.list.last_mut().ok_or_else(lost)
+        Ok(self.list.len() - 1)
     }
 
     /// Whether a partition is active already, or may become so: those are that wait to leave, or that this pass has begun.
@@ -181,23 +187,43 @@ enum Misfit {
     TooMany(usize),
 }
 
+impl Misfit {
+    fn of(self, origin: Origin) -> Failure {
+        match self {
+            Self::Nameless(message) => unnamed(origin, message),
+            Self::TooMany(most) => too_many(origin, most),
+        }
+    }
+}
+
 impl Group {
     /// How many records there are.
     pub(super) fn len(&self) -> u64 {
         self.records.len() as u64
     }
+}
 
-    /// The records behind `head`, which is a record itself.
-    pub(super) fn payload(&self, head: &[u8], buffers: &Buffers) -> Payload {
-        let mut lengths = Vec::with_capacity(self.records.len() + 1);
-        let mut body = Vec::with_capacity(head.len() + usize::try_from(self.bytes).unwrap_or_default());
-        let mut add = |bytes: &[u8]| {
-            lengths.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-            body.extend_from_slice(bytes);
-        };
-        add(head);
-        self.records.iter().for_each(|place| add(buffers.get(*place)));
-        Payload { lengths, body }
+impl Taken {
+    /// What is to be appended for each group: the records behind its head, which is a record itself. All lie in one buffer.
+    pub(super) fn payloads(&self, heads: &[Head]) -> Vec<Payload> {
+        let encoded: Vec<Vec<u8>> = heads.iter().map(Head::encode).collect();
+        let records: u64 = self.groups.iter().map(|group| group.bytes).sum();
+        let heads: usize = encoded.iter().map(Vec::len).sum();
+        let mut all = Buffer::with_capacity(heads + usize::try_from(records).unwrap_or_default());
+        let mut places = Vec::with_capacity(encoded.len());
+        for (group, head) in self.groups.iter().zip(encoded) {
+            let begin = all.len();
+            let mut lengths = Vec::with_capacity(group.records.len() + 1);
+            let mut add = |bytes: &[u8]| {
+                lengths.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                all.extend_from_slice(bytes);
+            };
+            add(&head);
+            group.records.iter().for_each(|place| add(self.buffers.get(*place)));
+            places.push((lengths, begin..all.len()));
+        }
+        let all = Bytes::from_owner(all);
+        places.into_iter().map(|(lengths, place)| Payload { lengths, body: all.slice(place) }).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use hydrant_transforms::formats::schema::TableSchema;
 use hydrant_transforms::records::{Arrived, Fates, Records};
 
 use super::PartitionId;
-use super::group::{Groups, Taken};
+use super::group::{Group, Groups, Taken};
 use super::slice::Head;
 use crate::catalog::{Plan, Processor, TableError};
 use crate::delivery::body::failed;
@@ -291,34 +291,37 @@ struct Slices {
 impl Slices {
     /// Appends a slice for each group, and waits until each has its place.
     async fn write(&mut self, stream: &Stream, shape: &Plan, taken: Taken) -> Result<(), AppendError> {
-        let Taken { groups, buffers } = taken;
-        let mut answers = Vec::with_capacity(groups.len());
-        for mut group in groups {
-            let newest = self.newest.get(&group.partition).copied();
-            let previous = newest.or_else(|| stream.spool.with(|table| table.newest(group.partition)));
-            let head = Head {
-                run: self.run,
-                at_least: self.at_least,
-                previous,
-                partition: group.partition,
-                records: group.len(),
-                bytes: group.bytes,
-                oldest_ms: group.oldest_ms,
-                source: group.source,
-                version: shape.version,
-                schema: self.schema,
-                keys: std::mem::take(&mut group.keys),
-            };
-            let payload = group.payload(&head.encode(), &buffers);
-            answers.push((head, stream.spool.log().submit(payload, Durability::Written, Placement::Behind)?));
-        }
-        drop(buffers);
-        for (head, answer) in answers {
+        let heads: Vec<Head> = taken.groups.iter().map(|group| self.head(stream, shape, group)).collect();
+        let encoded = stream.shop.workers.run(move || {
+            let payloads = taken.payloads(&heads);
+            (heads, payloads)
+        });
+        let (heads, payloads) = encoded.await;
+        let submit = |payload| stream.spool.log().submit(payload, Durability::Written, Placement::Behind);
+        let answers = payloads.into_iter().map(submit).collect::<Result<Vec<_>, _>>()?;
+        for (head, answer) in heads.into_iter().zip(answers) {
             let mark = answer.await.unwrap_or(Err(AppendError::Closed))?.mark();
             self.newest.insert(head.partition, mark);
             self.written.push((mark, head));
         }
         Ok(())
+    }
+
+    fn head(&self, stream: &Stream, shape: &Plan, group: &Group) -> Head {
+        let newest = self.newest.get(&group.partition).copied();
+        Head {
+            run: self.run,
+            at_least: self.at_least,
+            previous: newest.or_else(|| stream.spool.with(|table| table.newest(group.partition))),
+            partition: group.partition,
+            records: group.len(),
+            bytes: group.bytes,
+            oldest_ms: group.oldest_ms,
+            source: group.source,
+            version: shape.version,
+            schema: self.schema,
+            keys: group.keys.clone(),
+        }
     }
 }
 

@@ -81,7 +81,7 @@ async fn a_buffer_larger_than_the_disk_budget_is_cut_before_producers_wait() {
     let walking = bench.start(plan(1, "p/", 1 << 30), Vec::new());
     let put = async |kib: usize| {
         let lengths = vec![u32::try_from(kib << 10).expect("short")];
-        let payload = Payload { lengths, body: vec![b'x'; kib << 10] };
+        let payload = Payload { lengths, body: vec![b'x'; kib << 10].into() };
         walking.log.append(payload, Durability::Synced, Placement::Behind).await
     };
     put(100).await.expect("room");
@@ -162,7 +162,7 @@ fn what_comes_after_a_look_that_found_nothing_is_not_skipped_with_it() {
         blocking.await.expect("no panic").expect("sent");
         // Behind the look, for which nobody waits.
         tokio::task::spawn_blocking(|| ()).await.expect("no panic");
-        let payload = Payload { lengths: vec![1; 3], body: b"abc".to_vec() };
+        let payload = Payload { lengths: vec![1; 3], body: b"abc".as_slice().into() };
         log.append(payload, Durability::Synced, Placement::Behind).await.expect("the log takes it");
         handle.flush(Offset(13));
         let gap = cutter.next().await.expect("readable");

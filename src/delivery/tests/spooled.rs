@@ -182,7 +182,7 @@ async fn a_flush_waits_for_all_of_a_partition() {
     for number in 0..20 {
         let text = format!("{}{}\n", "x".repeat(1 << 20), number % 2);
         let lengths = vec![u32::try_from(text.len()).expect("short")];
-        let payload = Payload { lengths, body: text.into_bytes() };
+        let payload = Payload { lengths, body: text.into() };
         walking.log.append(payload, Durability::Synced, Placement::Behind).await.expect("the log takes it");
     }
     walking.flush().await;

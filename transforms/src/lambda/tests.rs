@@ -40,7 +40,7 @@ fn arrived(records: &[Vec<u8>]) -> Arrived {
         let identity = RecordIdentity { birth: Birth([1; 16]), offset: Offset(offset), sub_index: 0 };
         sources.push(Source { span, arrival_ms: 1_507_217_624_302, identity });
     }
-    Arrived { bytes: bytes.into(), sources }
+    Arrived { bytes: Arc::new(bytes.into()), sources }
 }
 
 /// Records that go on, failures as (source, code, attempts), dropped, and calls.

@@ -15,7 +15,7 @@ fn arrived(records: &[&str]) -> Arrived {
         let identity = RecordIdentity { birth: Birth([1; 16]), offset: Offset(offset), sub_index: 0 };
         sources.push(Source { span, arrival_ms: 7, identity });
     }
-    Arrived { bytes: Arc::new(bytes), sources }
+    Arrived { bytes: Arc::new(bytes.into()), sources }
 }
 
 fn wanted(keys: &[(KeySource, &str)]) -> Arc<[WantedKey]> {

@@ -79,7 +79,7 @@ fn arrived(records: &[Vec<u8>]) -> Arrived {
         let identity = RecordIdentity { birth: Birth([1; 16]), offset: Offset(offset), sub_index: 0 };
         sources.push(Source { span, arrival_ms: 7, identity });
     }
-    Arrived { bytes: Arc::new(bytes), sources }
+    Arrived { bytes: Arc::new(bytes.into()), sources }
 }
 
 type Keys = Vec<Option<String>>;

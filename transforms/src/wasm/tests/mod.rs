@@ -100,7 +100,7 @@ fn arrived(records: &[Vec<u8>]) -> Arrived {
         let identity = RecordIdentity { birth: Birth([1; 16]), offset: Offset(offset), sub_index: 0 };
         sources.push(Source { span, arrival_ms: 1_785_000_000_000 + offset, identity });
     }
-    Arrived { bytes: Arc::new(bytes), sources }
+    Arrived { bytes: Arc::new(bytes.into()), sources }
 }
 
 fn wanted(names: &[&str]) -> Arc<[WantedKey]> {

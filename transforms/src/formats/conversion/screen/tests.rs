@@ -28,7 +28,7 @@ fn arrived(records: &[&str]) -> Arrived {
         Source { span, arrival_ms: 0, identity }
     });
     let sources = sources.collect();
-    Arrived { bytes: Arc::new(bytes), sources }
+    Arrived { bytes: Arc::new(bytes.into()), sources }
 }
 
 /// What the screen lets through, and the codes of the others.
