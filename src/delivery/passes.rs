@@ -12,7 +12,7 @@ use super::address::{Naming, address};
 use super::cut::{Batch, Cutter};
 use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Contents, Entry, OpenIntent};
-use super::spool::{self, PartitionId, Pass, Passed, Run, Trouble, Urgency};
+use super::spool::{self, Chained, PartitionId, Pass, Passed, Run, Trouble, Urgency};
 use super::stream::Stream;
 use super::workers::Work;
 use crate::catalog::Kept;
@@ -236,15 +236,14 @@ impl Stream {
         let Some(waiting) = self.spool.take(partition) else { return Ok(None) };
         let (log, ledger) = (self.spool.log().clone(), Arc::clone(&self.ledger));
         let found = self.shop.workers.run(move || spool::chain(&log, &ledger, partition, &waiting)).await;
-        let chain = match found {
-            Ok(chain) => chain,
+        let Chained { slices: chain, is_whole } = match found {
+            Ok(chained) => chained,
             Err(error) => {
                 self.report_unreadable(Cursor::Main, &error);
                 self.spool.put_back(partition, waiting, self.shop.clock.now() + TROUBLE_RETRY);
                 return Ok(None);
             }
         };
-        let whole = chain.len() == usize::try_from(waiting.slices).unwrap_or(usize::MAX);
         let open = self.intend_partition(&chain);
         if let Some(open) = &open {
             self.ledger.record(Entry::Intent(open.clone())).await?;
@@ -253,7 +252,7 @@ impl Stream {
         self.spool.left();
         if open.is_none() && !chain.is_empty() {
             self.spool.put_back(partition, waiting, self.shop.clock.now() + TROUBLE_RETRY);
-        } else if !whole {
+        } else if !is_whole {
             // A slice is damaged, and those behind it are found only by looking for them.
             tracing::error!(stream = %self.name, "a slice of the spool is damaged; those behind it are looked for");
             self.spool.set_unknown(true);

@@ -29,7 +29,7 @@ use crate::log::Log;
 
 pub(super) use group::{hull, named};
 pub(super) use pass::{Pass, Passed, Run, Trouble};
-pub(super) use read::{SliceFrames, age, chain, scan};
+pub(super) use read::{Chained, SliceFrames, age, chain, scan};
 pub(super) use slice::Head;
 pub(super) use table::{Table, Urgency, Waiting};
 
