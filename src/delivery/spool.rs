@@ -11,7 +11,7 @@
 //! named by nobody, and its records are processed again. From then on the records' log may be trimmed. Slices of a partition
 //! chain backwards; a waiting partition costs one entry of the table, and which slices wait is read off the spool at a start.
 //!
-//! Where little of it is left alive, that is [written once more](rewrite), behind the rest.
+//! Where little of it is left alive, that is written once more, behind the rest: see `rewrite`.
 
 mod group;
 mod pass;
