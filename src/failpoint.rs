@@ -32,6 +32,8 @@ pub enum Phase {
     Trimming,
     /// What a pass made is synced, and the ledger that says so is not.
     Processed,
+    /// Slices of the spool are written once more, synced, and the ledger does not say so.
+    Rewritten,
     /// What an object that was given up would have held is in the errors log, synced, and the ledger does not say so.
     GivenUp,
     /// A delivered segment is removed or recycled, and the directory not synced.
@@ -40,7 +42,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::RecordsWritten,
         Self::RecordsSynced,
         Self::LedgerWritten,
@@ -52,6 +54,7 @@ impl Phase {
         Self::CommitWritten,
         Self::Trimming,
         Self::Processed,
+        Self::Rewritten,
         Self::GivenUp,
         Self::Trimmed,
     ];
@@ -70,6 +73,7 @@ impl Phase {
             Self::CommitWritten => "commit-written",
             Self::Trimming => "trimming",
             Self::Processed => "processed",
+            Self::Rewritten => "rewritten",
             Self::GivenUp => "given-up",
             Self::Trimmed => "trimmed",
         }

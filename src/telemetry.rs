@@ -82,6 +82,7 @@ struct ByStream {
     possible_duplicates: IntCounterVec,
     possible_losses: IntCounterVec,
     error_output_records: IntCounterVec,
+    spool_rewritten_bytes: IntCounterVec,
     series: Mutex<HashMap<Arc<str>, Series>>,
 }
 
@@ -247,6 +248,14 @@ impl DeliveryMetrics {
         delivered.objects.inc_by(objects);
     }
 
+    /// Counts bytes of the stream's spool that were written there once more, to make room; shown when there were some.
+    pub fn spool_rewritten(&self, bytes: u64) {
+        let all = self.by_stream.series.lock();
+        if all.contains_key(&self.stream) {
+            self.by_stream.spool_rewritten_bytes.with_label_values(&[&*self.stream]).inc_by(bytes);
+        }
+    }
+
     /// Counts an attempt that failed, by the code in the destination's table.
     pub fn failed(&self, code: &str) {
         let mut all = self.by_stream.series.lock();
@@ -311,11 +320,16 @@ impl ByStream {
                 "Records that went to the error output.",
                 &["stream", "type"],
             ),
+            spool_rewritten_bytes: counters(
+                "hydrant_spool_rewritten_bytes_total",
+                "Bytes of processed records that were written to the spool once more, to make room.",
+                &["stream"],
+            ),
             series: Mutex::default(),
         }
     }
 
-    fn vectors(&self) -> [&IntCounterVec; 9] {
+    fn vectors(&self) -> [&IntCounterVec; 10] {
         [
             &self.records_in,
             &self.bytes_in,
@@ -326,6 +340,7 @@ impl ByStream {
             &self.possible_duplicates,
             &self.possible_losses,
             &self.error_output_records,
+            &self.spool_rewritten_bytes,
         ]
     }
 
@@ -336,6 +351,7 @@ impl ByStream {
         let drop_series = |vector: &IntCounterVec, labels: &[&str]| drop(vector.remove_label_values(labels));
         drop_series(&self.records_in, &[stream]);
         drop_series(&self.bytes_in, &[stream]);
+        drop_series(&self.spool_rewritten_bytes, &[stream]);
         for destination in &series.destinations {
             drop_series(&self.delivered_records, &[stream, destination]);
             drop_series(&self.delivered_bytes, &[stream, destination]);

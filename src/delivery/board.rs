@@ -127,6 +127,11 @@ impl Board {
         shown.parked = if more { shown.parked + 1 } else { shown.parked.saturating_sub(1) };
     }
 
+    /// Counts what was written to the spool once more.
+    pub(super) fn rewritten(&self, bytes: u64) {
+        self.metrics.spool_rewritten(bytes);
+    }
+
     pub(super) fn possible_duplicate(&self) {
         self.metrics.possible_duplicate();
     }

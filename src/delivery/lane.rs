@@ -34,6 +34,7 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
     let (mut passes, mut finding, mut lookup) = (Passes::default(), Finding::default(), Lookup::default());
     loop {
         let known = !cursor.is_main() || !stream.spool.is_unknown();
+        let rewriting = passes.look(stream, cursor);
         let (wish, stirred, held) = (stream.wish.get(), stream.stirred.get(), stream.held.get());
         if sends.is_empty() && (wish == Wish::Stop || wish == Wish::Drain && stream.is_drained(cursor)) {
             return Ok(());
@@ -79,6 +80,7 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
                     cutter.rest(TROUBLE_RETRY);
                 }
             },
+            () = std::future::ready(()), if rewriting.is_some() => passes.rewrite(stream, rewriting),
         }
         stream.stir();
     }

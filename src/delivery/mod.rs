@@ -69,13 +69,16 @@ pub struct Settings {
     pub window: usize,
     /// Partitions of one stream that may wait; the oldest leave early when there are more.
     pub partitions: usize,
+    /// The spool is rewritten when that makes so much more room than it copies twice over; or a sixteenth of the stream's disk
+    /// budget, if that is less.
+    pub rewriting_bytes: u64,
     /// A send that the destination takes nothing of for this long gives its memory back if others wait for some.
     pub stall_after: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: 4, partitions: 100_000, stall_after: Duration::from_secs(15) }
+        Self { window: 4, partitions: 100_000, rewriting_bytes: 64 << 20, stall_after: Duration::from_secs(15) }
     }
 }
 

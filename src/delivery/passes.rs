@@ -1,4 +1,5 @@
-//! The main cursor of a stream whose processed records lie in the spool: passes fill it, due partitions leave it.
+//! The main cursor of a stream whose processed records lie in the spool: passes fill it, due partitions leave it, and between two
+//! passes it is rewritten where little of it is left alive.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,21 +13,31 @@ use super::address::{Naming, address};
 use super::cut::{Batch, Cutter};
 use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Contents, Entry, OpenIntent};
-use super::spool::{self, PartitionId, Pass, Passed, Run, Trouble, Urgency};
-use super::stream::Stream;
+use super::spool::{self, Chained, Copied, Lowest, PartitionId, Pass, Passed, Rewriting, Run, Trouble, Urgency};
+use super::stream::{Stream, Wish};
 use super::workers::Work;
 use crate::catalog::Kept;
 use crate::failpoint::{self, Phase};
 use crate::log::{Mark, ReadError};
 
-/// The pass under way, one at a time, and the run that it belongs to.
+/// Who writes to the spool, one at a time: the pass under way, and the run that it belongs to, or a rewriting.
 #[derive(Default)]
 pub(super) struct Passes {
     under_way: Option<Making>,
     run: Option<Run>,
+    /// A rewriting was begun since the last pass.
+    has_rewritten: bool,
+    /// After a rewriting that failed.
+    rest_until: Option<Instant>,
 }
 
-type Making = Pin<Box<dyn Future<Output = Result<Passed, (Batch, Trouble)>> + Send>>;
+type Making = Pin<Box<dyn Future<Output = Made> + Send>>;
+
+/// What has ended.
+pub(super) enum Made {
+    Passed(Box<Result<Passed, (Batch, Trouble)>>),
+    Copied(Result<Copied, String>),
+}
 
 impl Passes {
     pub(super) fn is_under_way(&self) -> bool {
@@ -36,7 +47,8 @@ impl Passes {
     /// Begins a pass over `batch`.
     pub(super) fn begin(&mut self, stream: &Arc<Stream>, batch: Batch) {
         let shape = stream.shape_at(batch.range.from);
-        let spool_from = stream.spool.set_writing(true);
+        let spool_from = stream.spool.log().synced().offset;
+        stream.spool.set_writing(Some(spool_from));
         let run = *self.run.insert(match self.run {
             Some(run) if run.at == batch.range.from && run.version == shape.version => run,
             _ => Run {
@@ -48,23 +60,58 @@ impl Passes {
             },
         });
         let pass = Pass { stream: Arc::clone(stream), batch, shape, run };
-        self.under_way = Some(Box::pin(pass.make()));
+        self.has_rewritten = false;
+        self.under_way = Some(Box::pin(async { Made::Passed(Box::new(pass.make().await)) }));
     }
 
-    /// Waits for the pass under way.
-    pub(super) async fn next(&mut self) -> Result<Passed, (Batch, Trouble)> {
+    /// What of the spool is to be rewritten, if nobody writes to it and no pass is ready. Once it has half of what makes the oldest
+    /// leave early, that takes turns with passes: those that are always ready would keep it from ever beginning.
+    pub(super) fn look(&mut self, stream: &Arc<Stream>, cursor: Cursor) -> Option<Lowest> {
+        let now = stream.shop.clock.now();
+        if self.under_way.is_some() || !cursor.is_main() || self.rest_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let lowest = stream.to_rewrite(now)?;
+        if !self.has_rewritten && stream.spool.log().disk_bytes() >= stream.log.account().budget() / 4 {
+            self.rewrite(stream, Some(lowest));
+            return None;
+        }
+        Some(lowest)
+    }
+
+    /// Begins to write these partitions once more.
+    pub(super) fn rewrite(&mut self, stream: &Arc<Stream>, lowest: Option<Lowest>) {
+        let Some(lowest) = lowest else { return };
+        // What is read stays, even if it leaves meanwhile.
+        stream.spool.set_writing(lowest.chains.iter().map(|(_, waiting)| waiting.first).min());
+        let run = hydrant_model::SetId(stream.shop.clock.bits());
+        let rewriting = Rewriting { stream: Arc::clone(stream), run, lowest };
+        self.has_rewritten = true;
+        self.under_way = Some(Box::pin(async { Made::Copied(rewriting.make().await) }));
+    }
+
+    /// Waits for what is under way.
+    pub(super) async fn next(&mut self) -> Made {
         match &mut self.under_way {
-            Some(pass) => pass.await,
+            Some(making) => making.await,
             None => std::future::pending().await,
         }
     }
 
-    /// Puts into the ledger what a pass has done; after one that failed its records are cut again.
-    pub(super) fn end(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, Trouble)>) {
+    /// Puts into the ledger what a pass has done; after one that failed its records are cut again. The same of a rewriting, after
+    /// which everything waits where it lay.
+    pub(super) fn end(&mut self, stream: &Stream, cutter: &mut Cutter, made: Made) {
         self.under_way = None;
-        self.settle(stream, cutter, passed);
+        match made {
+            Made::Passed(passed) => self.settle(stream, cutter, *passed),
+            Made::Copied(Ok(copied)) => stream.note_copied(copied),
+            Made::Copied(Err(error)) => {
+                tracing::warn!(stream = %stream.name, %error, "the spool could not be rewritten; it takes more of the disk until it is");
+                self.rest_until = Some(stream.shop.clock.now() + TROUBLE_RETRY);
+            }
+        }
         // Behind the table: what was written waits there, or nobody needs it.
-        stream.spool.set_writing(false);
+        stream.spool.set_writing(None);
     }
 
     fn settle(&mut self, stream: &Stream, cutter: &mut Cutter, passed: Result<Passed, (Batch, Trouble)>) {
@@ -144,7 +191,31 @@ impl Stream {
         self.low_water.set(self.delivered_to());
     }
 
+    /// What of the spool is to be written once more: partitions by whose moving much is given back.
+    fn to_rewrite(&self, now: Instant) -> Option<Lowest> {
+        let (current, log) = (self.current(), self.spool.log());
+        let worth = self.shop.settings.rewriting_bytes.min(log.account().budget() / 16);
+        // What is not kept by partition leaves at once; and a volume that is full is not filled further to make room.
+        let is_asked = self.wish.get() == Wish::Deliver && current.processing.kept == Kept::ByPartition;
+        if !is_asked || self.spool.is_unknown() || log.disk_bytes() < worth || !log.has_room() {
+            return None;
+        }
+        let sent_from = self.ledger.with(super::ledger::State::spool_sent_from);
+        self.spool.to_rewrite(sent_from, worth, &current.objects.hints, now)
+    }
+
+    /// What was written once more counts from here on, and no longer where it lay.
+    fn note_copied(&self, copied: Copied) {
+        let bytes = copied.bytes;
+        self.boards.main.rewritten(bytes);
+        let Some(rewritten) = self.spool.move_to(copied) else { return };
+        tracing::debug!(stream = %self.name, bytes, slices = rewritten.slices.len(), range = %rewritten.spool, "rewrote the spool");
+        failpoint::reach(Phase::Rewritten);
+        self.ledger.record_soon(&Entry::Rewritten(rewritten));
+    }
+
     fn add_slices(&self, slices: Vec<(Mark, spool::Head)>) {
+        self.spool.note_written(slices.iter().map(|(_, head)| head.disk_bytes()).sum());
         let hints = self.current().objects.hints;
         let now = self.shop.clock.now();
         self.spool.with(|table| {
@@ -236,15 +307,14 @@ impl Stream {
         let Some(waiting) = self.spool.take(partition) else { return Ok(None) };
         let (log, ledger) = (self.spool.log().clone(), Arc::clone(&self.ledger));
         let found = self.shop.workers.run(move || spool::chain(&log, &ledger, partition, &waiting)).await;
-        let chain = match found {
-            Ok(chain) => chain,
+        let Chained { slices: chain, is_whole } = match found {
+            Ok(chained) => chained,
             Err(error) => {
                 self.report_unreadable(Cursor::Main, &error);
                 self.spool.put_back(partition, waiting, self.shop.clock.now() + TROUBLE_RETRY);
                 return Ok(None);
             }
         };
-        let whole = chain.len() == usize::try_from(waiting.slices).unwrap_or(usize::MAX);
         let open = self.intend_partition(&chain);
         if let Some(open) = &open {
             self.ledger.record(Entry::Intent(open.clone())).await?;
@@ -253,7 +323,7 @@ impl Stream {
         self.spool.left();
         if open.is_none() && !chain.is_empty() {
             self.spool.put_back(partition, waiting, self.shop.clock.now() + TROUBLE_RETRY);
-        } else if !whole {
+        } else if !is_whole {
             // A slice is damaged, and those behind it are found only by looking for them.
             tracing::error!(stream = %self.name, "a slice of the spool is damaged; those behind it are looked for");
             self.spool.set_unknown(true);

@@ -22,6 +22,8 @@ use history::History;
 /// How a history ended.
 struct Told {
     trace: u64,
+    /// Bytes of the spool that were written once more.
+    rewritten: u64,
     broken: Option<String>,
 }
 
@@ -32,13 +34,13 @@ fn tell(seed: u64) -> Told {
     let history = AssertUnwindSafe(async {
         let mut history = History::new(seed, ears);
         let broken = history.run().await.err();
-        Told { trace: history.trace(), broken }
+        Told { trace: history.trace(), rewritten: history.rewritten(), broken }
     });
     let told = catch_unwind(AssertUnwindSafe(|| runtime.expect("a runtime").block_on(history.0)));
     told.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Told { trace: 0, broken: Some(format!("a panic: {}", text.unwrap_or_default())) }
+        Told { trace: 0, rewritten: 0, broken: Some(format!("a panic: {}", text.unwrap_or_default())) }
     })
 }
 
@@ -84,6 +86,12 @@ fn the_same_seed_is_the_same_history() {
     for seed in 0..40 {
         assert_eq!(tell(seed).trace, tell(seed).trace, "seed {seed}");
     }
+}
+
+#[test]
+fn the_spool_is_rewritten_in_many_histories() {
+    let rewritten = (0..120).map(|seed| tell(seed).rewritten).filter(|bytes| *bytes > 0).count();
+    assert!(rewritten >= 10, "in {rewritten} histories");
 }
 
 const FIXED_SEEDS: u64 = 1500;

@@ -10,10 +10,13 @@
 //! partition; what they do not take goes to the errors log. Both are synced, then the ledger says so: what a crash cut short is
 //! named by nobody, and its records are processed again. From then on the records' log may be trimmed. Slices of a partition
 //! chain backwards; a waiting partition costs one entry of the table, and which slices wait is read off the spool at a start.
+//!
+//! Where little of it is left alive, that is written once more, behind the rest: see `rewrite`.
 
 mod group;
 mod pass;
 mod read;
+mod rewrite;
 mod slice;
 mod table;
 
@@ -26,10 +29,12 @@ use tokio::time::Instant;
 
 use super::ledger::{Ledger, Spooled, State};
 use crate::log::Log;
+use rewrite::Upkeep;
 
 pub(super) use group::{hull, named};
 pub(super) use pass::{Pass, Passed, Run, Trouble};
-pub(super) use read::{SliceFrames, age, chain, scan};
+pub(super) use read::{Chained, SliceFrames, age, chain, scan};
+pub(super) use rewrite::{Copied, Lowest, Rewriting};
 pub(super) use slice::Head;
 pub(super) use table::{Table, Urgency, Waiting};
 
@@ -43,8 +48,9 @@ pub struct Spool {
     table: Mutex<Table>,
     /// The partition that an intent is being made of: it is in the table no more, and in no intent yet.
     leaving: Mutex<Option<Waiting>>,
-    /// Nothing of the pass under way lies below.
+    /// Nothing that the pass under way writes, or the rewriting under way reads, lies below.
     writing: Mutex<Option<Offset>>,
+    upkeep: Mutex<Upkeep>,
     /// The table does not say yet what waits: the spool must be scanned.
     unknown: AtomicBool,
     flushes: Mutex<Flushes>,
@@ -63,11 +69,13 @@ impl Spool {
     /// The spool in `log`, of which the ledger says `spooled`. What waits in it is unknown until it is scanned.
     pub fn new(log: Log, spooled: &Spooled, now: Instant) -> Arc<Self> {
         let unknown = AtomicBool::new(!spooled.runs.is_empty());
+        let upkeep = Upkeep::new(log.disk_bytes());
         Arc::new(Self {
             log,
             table: Mutex::new(Table::new(now)),
             leaving: Mutex::default(),
             writing: Mutex::default(),
+            upkeep: Mutex::new(upkeep),
             unknown,
             flushes: Mutex::default(),
         })
@@ -88,11 +96,9 @@ impl Spool {
         &self.log
     }
 
-    /// A pass begins to write, or has ended. Where it begins.
-    pub(super) fn set_writing(&self, writing: bool) -> Offset {
-        let from = self.log.synced().offset;
-        *self.writing.lock() = writing.then_some(from);
-        from
+    /// Somebody begins to write, behind `from`, or has ended.
+    pub(super) fn set_writing(&self, from: Option<Offset>) {
+        *self.writing.lock() = from;
     }
 
     /// Whatever was made of records below this leaves now, where `flush_to` was asked for and records below `processed_to` are

@@ -5,6 +5,7 @@
 mod given_up;
 mod hardship;
 mod processed;
+mod rewritten;
 mod spooled;
 
 use std::collections::BTreeMap;
@@ -189,6 +190,7 @@ pub(super) struct Ground {
     pub(super) memory: MemoryBudget,
     pub(super) workers: Workers,
     pub(super) telemetry: Arc<Telemetry>,
+    pub(super) settings: Settings,
 }
 
 impl Ground {
@@ -229,8 +231,8 @@ impl Ground {
         let floor = crate::log::Position { offset: failed_to, bytes: 0 };
         let (errors, _) =
             Log::open(self.workshop, settings, self.account, failed_to, floor).map_err(|error| error.to_string())?;
-        let shop =
-            Shop { memory: self.memory, workers: self.workers, clock: clock.clone(), settings: Settings::default() };
+        let (memory, workers, settings) = (self.memory, self.workers, self.settings);
+        let shop = Shop { memory, workers, clock: clock.clone(), settings };
         let earlier = ledger.with(earlier);
         let (road, handle) = Road::new(RoadParts {
             name: "s".into(),
@@ -277,6 +279,7 @@ impl Bench {
             memory: MemoryBudget::new(1 << 20),
             workers: Workers::Inline,
             telemetry: Arc::clone(&self.telemetry),
+            settings: Settings::default(),
         }
     }
 

@@ -115,6 +115,32 @@ impl Log {
         durability: Durability,
         placement: Placement,
     ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+        self.queue(payload, None, durability, placement)
+    }
+
+    /// Queues `payload` as [`Log::submit`] does, behind the last one and not synced: records that lay elsewhere before, and arrived
+    /// at `arrival_ms`, milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// As [`Log::submit`].
+    ///
+    /// # Panics
+    /// As [`Log::submit`].
+    pub fn submit_again(
+        &self,
+        payload: Payload,
+        arrival_ms: u64,
+    ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+        self.queue(payload, Some(arrival_ms), Durability::Written, Placement::Behind)
+    }
+
+    fn queue(
+        &self,
+        payload: Payload,
+        arrival_ms: Option<u64>,
+        durability: Durability,
+        placement: Placement,
+    ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
         let account = &self.shared.account;
         let bytes = payload.body.len() as u64;
         let described: u64 = payload.lengths.iter().map(|length| u64::from(*length)).sum();
@@ -129,7 +155,7 @@ impl Log {
             }
         }
         let (answer, receiver) = oneshot::channel();
-        let append = Append { pieces: pieces(&payload), payload, durability, placement, answer };
+        let append = Append { pieces: pieces(&payload), payload, arrival_ms, durability, placement, answer };
         let schedule = {
             let mut pending = self.shared.pending.lock();
             if pending.closed && !append.pieces.is_empty() {
@@ -221,6 +247,8 @@ pub(super) struct Pending {
 pub(super) struct Append {
     pub(super) payload: Payload,
     pub(super) pieces: Vec<Piece>,
+    /// When its records arrived, where that is not now.
+    pub(super) arrival_ms: Option<u64>,
     pub(super) durability: Durability,
     pub(super) placement: Placement,
     pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,

@@ -239,6 +239,11 @@ impl Log {
         }
     }
 
+    /// Whether the volume has room beside what is kept for delivery.
+    pub fn has_room(&self) -> bool {
+        !self.shared.workshop.pool.is_low()
+    }
+
     /// Whether an append can be expected to be answered.
     pub fn is_writable(&self) -> bool {
         !self.shared.failed.load(Ordering::Relaxed)

@@ -70,6 +70,21 @@ impl Log {
         segments.iter().rev().filter(|segment| segment.has_records()).map(|segment| segment.first).collect()
     }
 
+    /// Segments, oldest first: the offset behind the last record of each, and its bytes on disk. A trim up to such an offset gives
+    /// back the bytes of all segments until there; of the last one when it is sealed.
+    pub fn segment_ends(&self) -> Vec<(Offset, u64)> {
+        self.shared.segments.lock().iter().map(|segment| (segment.next(), segment.written())).collect()
+    }
+
+    /// Seals the active segment if something in it lies below `end`: what is appended next begins a new one. Waits for the disk: not
+    /// for a runtime's own thread.
+    pub fn seal_below(&self, end: Offset) {
+        let active = self.shared.segments.lock().back().filter(|last| !last.is_sealed()).map(|active| active.first);
+        if active.is_some_and(|first| first < end) {
+            self.seal_active();
+        }
+    }
+
     fn trimmable(&self, to: Offset) -> Option<Arc<Segment>> {
         let mut segments = self.shared.segments.lock();
         let front = segments.front()?;

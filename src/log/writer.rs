@@ -213,7 +213,7 @@ impl Staged {
         let birth = writer.active.as_ref().map_or(Birth([0; 16]), |active| active.segment.birth);
         let position = writer.active.as_ref().map_or(0, |active| active.written + self.bytes);
         if let Some(active) = &writer.active {
-            let arrival_ms = writer.arrival_ms;
+            let arrival_ms = append.arrival_ms.unwrap_or(writer.arrival_ms);
             for (number, piece) in append.pieces.iter().enumerate() {
                 let position = active.written + self.bytes;
                 let header = FrameHeader {

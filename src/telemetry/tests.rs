@@ -15,6 +15,7 @@ fn a_scrape_shows_what_was_counted_under_the_promised_names() {
     delivery.delivered(3, 900, 1);
     delivery.failed("S3.AccessDenied");
     delivery.possible_duplicate();
+    delivery.spool_rewritten(11);
     telemetry.log_synced(Duration::from_mins(1));
     telemetry.read_levels_with(|| Levels {
         streams: vec![StreamLevels {
@@ -51,6 +52,7 @@ fn a_scrape_shows_what_was_counted_under_the_promised_names() {
         "hydrant_delivery_failures_total{code=\"S3.AccessDenied\",destination=\"S3\",stream=\"s\"} 1",
         "hydrant_possible_duplicates_total{destination=\"S3\",stream=\"s\"} 1",
         "hydrant_error_output_records_total{stream=\"s\",type=\"processing-failed\"} 2",
+        "hydrant_spool_rewritten_bytes_total{stream=\"s\"} 11",
         "hydrant_quarantined_bytes_total{stream=\"s\"} 4",
         "# TYPE hydrant_quarantined_bytes_total counter",
         "hydrant_streams_damaged 2",
@@ -89,9 +91,10 @@ fn nothing_of_a_stream_stays_when_it_goes_and_late_failures_do_not_bring_it_back
         delivery.failed("code");
         delivery.possible_duplicate();
         delivery.possible_loss();
+        delivery.spool_rewritten(1);
     };
     count();
-    assert_eq!(telemetry.render().matches("stream=\"gone\"").count(), 9);
+    assert_eq!(telemetry.render().matches("stream=\"gone\"").count(), 10);
     telemetry.forget_stream("gone");
     count();
     let text = telemetry.render();

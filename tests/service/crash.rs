@@ -25,8 +25,8 @@ use serde_json::{Value, json};
 
 use self::load::{Book, Load};
 use self::records::record;
-use self::site::{Site, parted};
-use crate::harness::{Hydrant, Setup, s3};
+use self::site::{Site, parted, partitioned};
+use crate::harness::{Hydrant, POLL, Setup, s3};
 use crate::server::{Fault, Seen, error_xml};
 use hydrant::clock::splitmix;
 use hydrant::failpoint::Phase;
@@ -111,8 +111,9 @@ async fn killed_at_each_named_phase_nothing_is_lost_and_nothing_doubled() {
     let load = Load::new();
     let mut kills = BTreeMap::new();
     for round in [1, 2, 9] {
-        // Nothing is given up here.
-        for phase in Phase::ALL.into_iter().filter(|phase| *phase != Phase::GivenUp) {
+        // Nothing is given up here, and nothing waits while others have left.
+        let is_reached = |phase: &Phase| !matches!(phase, Phase::GivenUp | Phase::Rewritten);
+        for phase in Phase::ALL.into_iter().filter(is_reached) {
             let times = round.min(most_times(phase));
             let setup = site.setup.clone().env("HYDRANT_CRASH_AT", &format!("{}:{times}", phase.name()));
             load.flood(phase == Phase::PoolTaken);
@@ -160,6 +161,57 @@ async fn killed_while_an_object_is_given_up_its_records_are_in_the_error_output_
     assert_eq!(bucket.keys("parted/p3/"), Vec::<String>::new());
     let delivered = bucket.lines("parted/").len() + bucket.lines("errors/parted/partitioning-failed/").len();
     assert_eq!(delivered, 70 - of_p3.len());
+    hydrant.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_the_spool_is_rewritten_each_record_is_delivered_once() {
+    let (server, bucket) = s3();
+    let data = tempfile::tempdir().expect("a directory");
+    let setup = Setup::new(data.path()).s3(&server.url);
+    let hydrant = Hydrant::start(&setup).await;
+    // A mebibyte that is given back is worth it, and the fast partition leaves a mebibyte at a time.
+    hydrant.client.create(&partitioned().setting("DiskBudgetInMBs", 16).size(1.0).interval(900.0)).await;
+    let line = |number: usize| {
+        let partition = if number.is_multiple_of(50) { format!("cold{number}") } else { "hot".to_owned() };
+        format!("{}\n", json!({ "p": partition, "line": format!("{number:06} {}", "x".repeat(2000)) }))
+    };
+    let (mut next, mut acknowledged) = (0_usize, Vec::new());
+    hydrant.terminate().await;
+    for times in [1, 2, 1, 3] {
+        let hydrant = Hydrant::spawn(&setup.clone().env("HYDRANT_CRASH_AT", &format!("rewritten:{times}"))).await;
+        hydrant.ready().await;
+        let client = hydrant.client.clone();
+        let mut killed = std::pin::pin!(hydrant.killed_itself("rewritten"));
+        loop {
+            // What was being put when it was killed may have been taken.
+            let numbers = next..next + 500;
+            next = numbers.end;
+            let lines: String = numbers.clone().map(line).collect();
+            tokio::select! {
+                () = &mut killed => break,
+                put = client.try_post("/streams/parted/records", "text/plain", lines) => {
+                    if put.is_ok_and(|(status, _)| status == 200) {
+                        acknowledged.extend(numbers);
+                    }
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+        }
+    }
+    let hydrant = Hydrant::start(&setup).await;
+    hydrant.client.flush("parted").await;
+    let number = |line: &String| -> usize {
+        let record: Value = serde_json::from_str(line).expect("JSON");
+        record["line"].as_str().expect("text")[..6].parse().expect("a number")
+    };
+    let mut delivered: Vec<usize> = bucket.lines("parted/").iter().map(number).collect();
+    delivered.sort_unstable();
+    let all = delivered.len();
+    delivered.dedup();
+    assert_eq!(delivered.len(), all, "some are there twice");
+    let lost: Vec<_> = acknowledged.iter().filter(|number| delivered.binary_search(number).is_err()).collect();
+    assert!(!acknowledged.is_empty() && lost.is_empty(), "lost of {}: {lost:?}", acknowledged.len());
     hydrant.terminate().await;
 }
 

@@ -365,6 +365,45 @@ async fn a_fast_partition_beside_thousands_of_cold_ones_leaves_and_holds_nothing
     bench.hydrant.terminate().await;
 }
 
+#[tokio::test]
+async fn cold_partitions_beside_a_fast_one_wait_for_their_time_on_a_small_disk() {
+    const HOT: u64 = 18_000;
+    const PARTS: u64 = 12;
+    // Without rewriting, that is more than the half of the disk budget at which the oldest leave early.
+    const BYTES: usize = 9_000;
+    let cold = 200;
+    let bench = Bench::new().await;
+    let client = &bench.hydrant.client;
+    let stream = stream("s", "s/!{partitionKeyFromQuery:country}/").size(4.0).interval(900.0);
+    client.create(&stream.setting("DiskBudgetInMBs", 256)).await;
+    let padding = "x".repeat(BYTES);
+    let line = |number: u64| match number {
+        number if number < cold => format!("{{\"n\":{number},\"country\":\"cold{number}\"}}\n"),
+        _ => format!("{{\"n\":{number},\"country\":\"hot\",\"padding\":\"{padding}\"}}\n"),
+    };
+    put(client, "s", 0..cold, line).await;
+    let mut peak = Peak::default();
+    for part in 0..PARTS {
+        let to = cold + (part + 1) * HOT / PARTS;
+        put(client, "s", cold + part * HOT / PARTS..to, line).await;
+        // Every put must be taken, and is faster than the query. What a pass does not begin for waits a while.
+        processed(client, to - PASS_BYTES / BYTES as u64, &mut peak).await;
+    }
+    until("most of the fast one has left", async || {
+        let left: usize = bench.bucket.objects("s/hot/").iter().map(|object| object.bytes.len()).sum();
+        (left as u64 > HOT * BYTES as u64 / 10 * 9).then_some(())
+    })
+    .await;
+    let left = bench.bucket.keys("s/cold");
+    assert!(left.is_empty(), "the cold ones wait for their time: {} left", left.len());
+    let rewritten = client.metric("hydrant_spool_rewritten_bytes_total", &["stream=\"s\""]).await;
+    assert!((1..HOT * BYTES as u64 / 10).contains(&rewritten), "{rewritten} bytes were written once more");
+    flush(&bench.hydrant, "s", &mut peak).await;
+    let counts = counted(&bench, "s/", line);
+    assert_eq!((counts.len() as u64, counts["hot"]), (cold + 1, HOT));
+    bench.hydrant.terminate().await;
+}
+
 fn length(file: &Path) -> u64 {
     // It may have gone meanwhile.
     std::fs::metadata(file).map_or(0, |file| file.len())
@@ -377,3 +416,5 @@ const MOST_FOR_EACH: u64 = 512;
 /// Files that a process may have open, whatever waits.
 const MOST_FILES: u64 = 150;
 const LONGEST: Duration = Duration::from_mins(30);
+/// What a pass takes on at most.
+const PASS_BYTES: u64 = 8 << 20;

@@ -9,6 +9,7 @@
 //! | `gaveup` | nothing of the intent is sent any more: its records go to the error output |
 //! | `failed` | records that no stage takes are synced in the errors log, under these sets: from now on they count |
 //! | `processed` | what processors made of a stretch of records is synced in the spool, and what they did not take in the errors log |
+//! | `rewritten` | slices of the spool count no more where they lay, and count where they were written once more |
 //! | `trimmed` | nothing of the spool below an offset is needed |
 //! | `schema` | what rows look like from now on: intents and slices name a table by its hash |
 //! | `skipped` | nothing below an offset is left to be put into an intent: a gap, or records that were set aside |
@@ -16,8 +17,8 @@
 //! | `paused` | delivery is held, or released |
 //! | `synced` | records below an offset are known to have been synced: whatever is missing below it is damage |
 //!
-//! `failed` and `processed` are written twice, the second time before the first entry that rests on them, or before anything is
-//! trimmed: nothing else says where error entries and slices lie, and the records that they were made of may be gone. Where one
+//! `failed`, `processed` and `rewritten` are written twice, the second time before the first entry that rests on them, or before
+//! anything is trimmed: nothing else says where error entries and slices lie, and the records that they were made of may be gone. Where one
 //! of the two is damaged the other stands; where none is, the second says nothing new.
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use hydrant_transforms::formats::schema::TableSchema;
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use super::spooled::{Processed, SliceAt};
+use super::spooled::{Processed, Rewritten, SliceAt};
 use super::state::Delivered;
 use crate::delivery::errors::Part;
 
@@ -106,6 +107,8 @@ pub enum Entry {
         failures: Vec<Failures>,
     },
     /// See the module's table.
+    Rewritten(Rewritten),
+    /// See the module's table.
     Trimmed {
         /// Nothing of the spool below is needed.
         spool_below: Offset,
@@ -132,14 +135,14 @@ pub enum Entry {
 impl Entry {
     /// Whether it is written twice.
     pub(super) fn is_repeated(&self) -> bool {
-        matches!(self, Self::Failed { intent: Some(_), .. } | Self::Processed { .. })
+        matches!(self, Self::Failed { intent: Some(_), .. } | Self::Processed { .. } | Self::Rewritten(_))
     }
 
     /// Whether it may rest on one that is.
     pub(super) fn rests_on_repeated(&self) -> bool {
         match self {
             Self::Intent(open) => !open.contents.is_records(),
-            Self::Commit { .. } | Self::Trimmed { .. } => true,
+            Self::Commit { .. } | Self::Trimmed { .. } | Self::Rewritten(_) => true,
             _ => false,
         }
     }

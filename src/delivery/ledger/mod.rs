@@ -26,7 +26,7 @@ use crate::log::{
 
 pub use entry::{Contents, Entry, Failures, GivenUp, Lacking, Note, OpenIntent, VersionStart};
 pub use failing::{Failing, Total};
-pub use spooled::{Processed, SliceAt, Spooled};
+pub use spooled::{Processed, Rewritten, SliceAt, Spooled};
 pub use state::{Delivered, Progress, State};
 
 /// One stream's ledger; shared by its road and the attempts under way.

@@ -57,6 +57,22 @@ pub struct Processed {
     pub schema: Option<SchemaId>,
 }
 
+/// Slices that were written once more, behind all others, so that the disk space where they lay can be given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rewritten {
+    /// Who wrote them: everything that this one has written to the spool in `spool` counts, but for `slices`.
+    pub run: SetId,
+    /// Where they lie now.
+    pub spool: OffsetRange,
+    /// Heads of slices that count no more: those that were written once more, and those of `run` whose records left meanwhile.
+    pub slices: Vec<Offset>,
+    /// Configuration versions that they are of.
+    pub versions: Vec<u64>,
+    /// Tables that their records are rows of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<SchemaId>,
+}
+
 /// What the entries of a ledger say of the spool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spooled {
@@ -98,14 +114,27 @@ impl Spooled {
         if processed.spool.is_empty() {
             return;
         }
-        let range = self.runs.entry(processed.run).or_insert(processed.spool);
-        range.from = range.from.min(processed.spool.from);
-        range.to = range.to.max(processed.spool.to);
-        let until = self.versions.entry(processed.version).or_default();
-        *until = (*until).max(processed.spool.to);
-        if let Some(schema) = processed.schema {
-            let until = self.schemas.entry(schema).or_default();
-            *until = (*until).max(processed.spool.to);
+        self.count(processed.run, processed.spool, &[processed.version], processed.schema.as_slice());
+    }
+
+    /// The same at once: slices count no more where they lay, and count where they lie now.
+    pub(super) fn rewrite(&mut self, rewritten: &Rewritten) {
+        let Rewritten { run, spool, slices, versions, schemas } = rewritten;
+        self.taken.extend(slices.iter().map(|head| head.0));
+        self.count(*run, *spool, versions, schemas);
+    }
+
+    fn count(&mut self, run: SetId, spool: OffsetRange, versions: &[u64], schemas: &[SchemaId]) {
+        let range = self.runs.entry(run).or_insert(spool);
+        range.from = range.from.min(spool.from);
+        range.to = range.to.max(spool.to);
+        for version in versions {
+            let until = self.versions.entry(*version).or_default();
+            *until = (*until).max(spool.to);
+        }
+        for schema in schemas {
+            let until = self.schemas.entry(*schema).or_default();
+            *until = (*until).max(spool.to);
         }
     }
 

@@ -209,6 +209,7 @@ impl State {
                 self.spool.process(stretch);
                 self.fail(failures);
             }
+            Entry::Rewritten(rewritten) => self.spool.rewrite(rewritten),
             Entry::Trimmed { spool_below } => {
                 self.spool.trim(*spool_below);
                 self.forget_versions();

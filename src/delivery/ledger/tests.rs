@@ -148,6 +148,37 @@ async fn a_stretch_whose_entry_is_damaged_is_known_from_its_repetition_and_count
 }
 
 #[tokio::test(start_paused = true)]
+async fn slices_that_were_rewritten_wait_once_whichever_entry_about_them_is_damaged() {
+    let kinds = [("processed", 0), ("processed", 1), ("rewritten", 0), ("rewritten", 1)];
+    for damaged in [None].into_iter().chain(kinds.map(Some)) {
+        let disk = FaultyDisk::new(1);
+        let ledger = open(&disk);
+        let stretch = processed(1, range(0, 5), range(0, 9));
+        ledger.record_soon(&Entry::Processed { stretch, failures: Vec::new() });
+        ledger.record_soon(&Entry::Rewritten(Rewritten {
+            run: SetId([2; 16]),
+            spool: range(20, 29),
+            slices: vec![Offset(0), Offset(3), Offset(23)],
+            versions: vec![1],
+            schemas: Vec::new(),
+        }));
+        // It rests on the second.
+        ledger.record(Entry::Intent(slices(0, 26, 2))).await.expect("open");
+        let before = ledger.with(Clone::clone);
+        drop(ledger);
+        if let Some((entry, which)) = damaged {
+            flip_one(&disk, &format!("\"entry\":\"{entry}\""), which);
+        }
+        let state = open(&disk).with(Clone::clone);
+        assert_eq!((&state.main, &state.spool), (&before.main, &before.spool), "{damaged:?}");
+        let waits = |run: u8, head| state.spool.waits(SetId([run; 16]), Offset(head));
+        assert_eq!([waits(1, 0), waits(1, 3), waits(1, 6)], [false, false, true]);
+        assert_eq!([waits(2, 20), waits(2, 23), waits(2, 26)], [true, false, false]);
+        assert_eq!(state.spool.versions.get(&1), Some(&Offset(29)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_trimmed_rests_on_entries_that_are_there_twice() {
     let disk = FaultyDisk::new(1);
     let ledger = open(&disk);

@@ -17,9 +17,10 @@ use crate::catalog::{Kept, Plan};
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
 use crate::delivery::tests::{Ground, Walking, plan};
-use crate::delivery::{Ended, MemoryBudget, Wish, Workers};
+use crate::delivery::{Ended, MemoryBudget, Settings, Wish, Workers};
 use crate::log::faulty::FaultyDisk;
 use crate::log::{Account, Durability, InlineCommitters, Payload, Placement, Pool, PoolSettings, Workshop};
+use crate::telemetry::Telemetry;
 
 /// The machine, what runs on it, and what was promised.
 pub(super) struct History {
@@ -35,6 +36,7 @@ pub(super) struct History {
     budget: u64,
     /// `None` only while it is being started.
     life: Option<Life>,
+    telemetry: Arc<Telemetry>,
     next_id: Id,
     /// Something was done since the start that explains errors of the disk.
     provoked: bool,
@@ -63,6 +65,8 @@ struct Kind {
     cursed: bool,
     /// Few partitions may be active.
     capped: bool,
+    /// The spool is rewritten wherever that gives something back, or where it gives back more.
+    rewriting_bytes: u64,
 }
 
 /// How a process ends.
@@ -89,7 +93,8 @@ impl History {
         let capped = kept == Kept::ByPartition && splitmix(&mut (seed ^ 0x00CA_99ED)).is_multiple_of(4);
         let mut promises = Promises::new(backed_up, kept != Kept::Nowhere, becoming, cursed);
         promises.capped = capped;
-        let kind = Kind { backed_up, staged, kept, damaged, becoming, cursed, capped };
+        let rewriting_bytes = if splitmix(&mut (seed ^ 0x002E_0017)).is_multiple_of(2) { 1 } else { 8 << 10 };
+        let kind = Kind { backed_up, staged, kept, damaged, becoming, cursed, capped, rewriting_bytes };
         let said = std::env::var("HYDRANT_SIM_SEED").is_ok();
         Self {
             disk: FaultyDisk::new(splitmix(&mut chance)),
@@ -100,6 +105,7 @@ impl History {
             kind,
             budget,
             life: None,
+            telemetry: Arc::default(),
             next_id: 1,
             provoked: false,
             torn: false,
@@ -107,6 +113,14 @@ impl History {
             clock,
             chance,
         }
+    }
+
+    /// Bytes of the spool that were written once more.
+    pub(super) fn rewritten(&self) -> u64 {
+        let text = self.telemetry.render();
+        let value =
+            text.lines().find_map(|line| line.strip_prefix("hydrant_spool_rewritten_bytes_total{stream=\"s\"} "));
+        value.map_or(0, |value| value.parse().expect("a number"))
     }
 
     pub(super) fn trace(&self) -> u64 {
@@ -406,7 +420,8 @@ impl History {
             sink: Arc::clone(&self.shore) as Arc<dyn Sink>,
             memory: MemoryBudget::new(32 << 10),
             workers: Workers::Inline,
-            telemetry: Arc::default(),
+            telemetry: Arc::clone(&self.telemetry),
+            settings: Settings { rewriting_bytes: self.kind.rewriting_bytes, ..Settings::default() },
         };
         let current = self.plans.last().map(Arc::clone).expect("there is a first one");
         let walking = ground.walk(current, |state: &State| {

@@ -11,8 +11,16 @@ use crate::delivery::body::Frames;
 use crate::delivery::ledger::{Ledger, SliceAt};
 use crate::log::{FrameView, Log, Mark, ReadError, Reader};
 
-/// The slices of a partition that waits, oldest first. They are fewer than it has where one of them is damaged: those behind that
-/// cannot be reached from here. A slice that has left, or is another's, is where a chain ends that was broken before.
+/// The slices of a partition that waits.
+pub(in crate::delivery) struct Chained {
+    /// Oldest first.
+    pub(in crate::delivery) slices: Vec<(SliceAt, Head)>,
+    /// Whether there are no others: those behind a damaged head cannot be reached from here.
+    pub(in crate::delivery) is_whole: bool,
+}
+
+/// The slices of a partition that waits. A slice that has left is where a chain ends. Not after as many as were counted: of a slice
+/// whose records are damaged, and which nobody counts after a restart, the head leads on to those behind it.
 ///
 /// # Errors
 /// The disk failed.
@@ -21,23 +29,30 @@ pub(in crate::delivery) fn chain(
     ledger: &Ledger,
     partition: PartitionId,
     waiting: &Waiting,
-) -> Result<Vec<(SliceAt, Head)>, ReadError> {
+) -> Result<Chained, ReadError> {
     let mut found = Vec::new();
     let mut at = Some(waiting.newest);
     let mut walker = log.walk_marked(waiting.newest);
-    for _ in 0..waiting.slices {
-        let Some(mark) = at else { break };
+    let mut is_whole = true;
+    let has_left = |mark: &Mark| ledger.with(|state| mark.offset < state.spool.below);
+    while let Some(mark) = at.filter(|mark| !has_left(mark)) {
         walker.go_to(mark);
+        let frame = match walker.frame() {
+            // Since it was asked whether it has left.
+            Err(ReadError::Trimmed(_)) => break,
+            frame => frame?,
+        };
         // Its records are read when they are sent, and set aside then if they are damaged.
-        let there = walker.frame()?.is_some_and(|frame| frame.first == mark.offset);
+        let there = frame.is_some_and(|frame| frame.first == mark.offset);
         let head = if there { Head::decode(walker.first_record()?) } else { None };
-        let is_of_it = |head: &Head| head.partition == partition && waits(ledger, head.run, mark.offset);
-        let Some(head) = head.filter(is_of_it) else { break };
-        at = head.previous;
+        is_whole = head.as_ref().is_some_and(|head| head.partition == partition);
+        let Some(head) = head.filter(|head| is_whole && waits(ledger, head.run, mark.offset)) else { break };
+        // Chains lead back.
+        at = head.previous.filter(|previous| previous.offset < mark.offset);
         found.push((SliceAt { head: mark.offset, records: head.records, position: mark.position }, head));
     }
     found.reverse();
-    Ok(found)
+    Ok(Chained { slices: found, is_whole })
 }
 
 /// Gives every slice that waits for an intent to `found`, in the order of the spool, until it has `ended`.

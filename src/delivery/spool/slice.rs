@@ -43,6 +43,14 @@ pub(in crate::delivery) struct Head {
 }
 
 impl Head {
+    /// About what the slice takes on disk.
+    pub(in crate::delivery) fn disk_bytes(&self) -> u64 {
+        let keys: usize = self.keys.iter().map(|key| key.len() + 4).sum();
+        let head = (FIXED_BYTES + 4 + keys) as u64;
+        let frames = 1 + self.bytes / LARGE_FRAME_BYTES;
+        self.bytes + head + LENGTH_BYTES * (self.records + 1) + FRAME_BYTES * frames
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FIXED_BYTES);
         bytes.push(VERSION);
@@ -113,6 +121,11 @@ impl Fields<'_> {
 
 const VERSION: u8 = 1;
 const FIXED_BYTES: usize = 117;
+/// What the length of a record takes in a frame, and a frame beside its records.
+const LENGTH_BYTES: u64 = 4;
+const FRAME_BYTES: u64 = 60;
+/// Much larger than this no frame is, unless one record is.
+const LARGE_FRAME_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

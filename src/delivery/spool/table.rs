@@ -1,6 +1,7 @@
 //! Which partitions wait: one entry of fixed size each, whatever waits in them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use hydrant_model::{Hints, Offset};
@@ -19,6 +20,8 @@ pub(in crate::delivery) struct Waiting {
     pub(in crate::delivery) first: Offset,
     /// Slices in the chain.
     pub(in crate::delivery) slices: u32,
+    /// What they take on disk beside their records.
+    overhead: u32,
     pub(in crate::delivery) records: u64,
     pub(in crate::delivery) bytes: u64,
     /// No record that it was made of lies below this offset of the records' log.
@@ -33,9 +36,10 @@ pub(in crate::delivery) struct Table {
     partitions: HashMap<PartitionId, Waiting>,
     /// By the oldest record, which is by age: but for records of earlier processes, where the wall clock was set.
     ages: BTreeSet<(Offset, PartitionId)>,
-    /// How many partitions have their lowest slice at or above an offset. Not the order of their ages: records that are processed
-    /// again, because the ledger's entry about them is damaged, are older than others and lie higher in the spool.
-    firsts: BTreeMap<Offset, u32>,
+    /// What the partitions whose lowest slice lies at or above an offset take on disk. Not the order of their ages: records that
+    /// are processed again, because the ledger's entry about them is damaged, are older than others and lie higher in the spool; so
+    /// do slices that were written once more.
+    firsts: BTreeMap<Offset, u64>,
     /// Those that no intent could be made of, until when.
     resting: HashMap<PartitionId, Instant>,
     /// Those that have reached `size_bytes`.
@@ -44,6 +48,13 @@ pub(in crate::delivery) struct Table {
     size_bytes: u64,
     records: u64,
     bytes: u64,
+}
+
+/// As much as is taken up at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) bytes: u64,
+    pub(super) slices: u32,
 }
 
 /// What makes partitions due, beside their size.
@@ -75,15 +86,7 @@ impl Table {
     pub(in crate::delivery) fn add(&mut self, at: Mark, head: &Head, age: Duration, now: Instant, size_bytes: u64) {
         self.measure(size_bytes);
         let since_ms = self.elapsed_ms(now).saturating_sub(millis(age));
-        let slice = Waiting {
-            newest: at,
-            first: head.at_least,
-            slices: 1,
-            records: head.records,
-            bytes: head.bytes,
-            source: head.source,
-            since_ms,
-        };
+        let slice = Waiting::one(at, head, since_ms);
         let earlier = self.take(head.partition);
         let before = earlier.map_or(0, |earlier| earlier.bytes);
         let waiting = earlier.map_or(slice, |earlier| earlier.and(slice));
@@ -109,7 +112,7 @@ impl Table {
         self.records += waiting.records;
         self.bytes += waiting.bytes;
         self.ages.insert((waiting.source, partition));
-        *self.firsts.entry(waiting.first).or_default() += 1;
+        *self.firsts.entry(waiting.first).or_default() += waiting.disk_bytes();
         self.partitions.insert(partition, waiting);
     }
 
@@ -149,9 +152,10 @@ impl Table {
     pub(in crate::delivery) fn take(&mut self, partition: PartitionId) -> Option<Waiting> {
         let waiting = self.partitions.remove(&partition)?;
         self.ages.remove(&(waiting.source, partition));
-        if let Some(count) = self.firsts.get_mut(&waiting.first) {
-            *count -= 1;
-            if *count == 0 {
+        // No chain takes nothing.
+        if let Some(bytes) = self.firsts.get_mut(&waiting.first) {
+            *bytes -= waiting.disk_bytes();
+            if *bytes == 0 {
                 self.firsts.remove(&waiting.first);
             }
         }
@@ -165,6 +169,49 @@ impl Table {
         self.resting.insert(partition, not_before);
         let later = self.take(partition);
         self.insert(partition, later.map_or(earlier, |later| earlier.and(later)));
+    }
+
+    /// What partitions take on disk, all their slices, whose lowest lies there.
+    pub(super) fn disk_bytes(&self, firsts: Range<Offset>) -> u64 {
+        self.firsts.range(firsts).map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Partitions whose lowest slice lies below `to`, lowest first: at least one and then no more than `most`. Those that are due
+    /// are left out.
+    pub(super) fn lowest(&self, to: Offset, most: Most, hints: &Hints, now: Instant) -> Vec<(PartitionId, Waiting)> {
+        let is_due = |waiting: &Waiting| waiting.bytes >= hints.size_bytes || self.age(waiting, now) >= hints.interval;
+        let stays = |(partition, waiting): &(&PartitionId, &Waiting)| {
+            waiting.first < to && (!is_due(waiting) || self.resting.contains_key(partition))
+        };
+        let found = self.partitions.iter().filter(stays);
+        let mut found: Vec<_> = found.map(|(partition, waiting)| (*partition, *waiting)).collect();
+        found.sort_unstable_by_key(|(partition, waiting)| (waiting.first, *partition));
+        let (mut bytes, mut slices) = (0, 0);
+        let within = found.iter().take_while(|(_, waiting)| {
+            let first = bytes == 0;
+            bytes += waiting.disk_bytes();
+            slices += waiting.slices;
+            first || bytes <= most.bytes && slices <= most.slices
+        });
+        found.truncate(within.count());
+        found
+    }
+
+    /// Whether a partition waits, and is what it `was`.
+    pub(super) fn is_still(&self, partition: PartitionId, was: &Waiting) -> bool {
+        let is = self.partitions.get(&partition);
+        is.is_some_and(|is| (is.newest, is.slices) == (was.newest, was.slices))
+    }
+
+    /// What waits of a partition lies in these slices now, oldest first.
+    pub(super) fn lies<'a>(&mut self, partition: PartitionId, slices: impl Iterator<Item = &'a (Mark, Head)>) {
+        let slices = slices.map(|(at, head)| Waiting::one(*at, head, i64::MAX));
+        let now = slices.reduce(Waiting::and);
+        if let Some(now) = now
+            && let Some(Waiting { records, bytes, source, since_ms, .. }) = self.take(partition)
+        {
+            self.insert(partition, Waiting { records, bytes, source, since_ms, ..now });
+        }
     }
 
     /// Whether a partition waits.
@@ -209,12 +256,25 @@ impl Table {
 }
 
 impl Waiting {
+    /// What waits in one slice.
+    fn one(at: Mark, head: &Head, since_ms: i64) -> Self {
+        let Head { records, bytes, source, .. } = *head;
+        let overhead = u32::try_from(head.disk_bytes() - bytes).unwrap_or(u32::MAX);
+        Self { newest: at, first: head.at_least, slices: 1, overhead, records, bytes, source, since_ms }
+    }
+
+    /// About what it takes on disk.
+    pub(in crate::delivery) fn disk_bytes(&self) -> u64 {
+        self.bytes + u64::from(self.overhead)
+    }
+
     /// What waits when `later` is chained to this.
     fn and(self, later: Self) -> Self {
         Self {
             newest: later.newest,
             first: self.first.min(later.first),
             slices: self.slices + later.slices,
+            overhead: self.overhead.saturating_add(later.overhead),
             records: self.records + later.records,
             bytes: self.bytes + later.bytes,
             source: self.source.min(later.source),
@@ -335,9 +395,41 @@ mod tests {
         assert_eq!(table.due(&urgency(50, 60), start), Ok(PartitionId(2)));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn partitions_that_are_moved_are_those_that_lie_lowest_and_stay_what_they_were() {
+        let start = Clock::simulated(1).now();
+        let mut table = Table::new(start);
+        for (at, partition) in [(0, 1), (2, 2), (4, 1), (6, 3), (8, 4)] {
+            let bytes = if partition == 4 { 900 } else { 10 };
+            table.add(mark(at), &head(partition, bytes, at), Duration::from_secs(at), start, 500);
+        }
+        let all = table.disk_bytes(Offset(0)..Offset(9));
+        assert_eq!(all, 4 * head(1, 10, 0).disk_bytes() + head(4, 900, 0).disk_bytes());
+        let lowest = |table: &Table, to, bytes, seconds| -> Vec<u128> {
+            let hints = Hints { size_bytes: 500, interval: Duration::from_secs(seconds) };
+            let found = table.lowest(Offset(to), Most { bytes, slices: 3 }, &hints, start);
+            found.into_iter().map(|(partition, _)| partition.0).collect()
+        };
+        // Its slices are bounded, its bytes are; the last one is large enough to leave, and so is what is old enough.
+        assert_eq!(lowest(&table, 9, 10_000, 60), [1, 2]);
+        assert_eq!(lowest(&table, 9, 1, 60), [1]);
+        assert_eq!(lowest(&table, 2, 10_000, 60), [1]);
+        assert_eq!(lowest(&table, 9, 10_000, 5), [1, 2]);
+        assert_eq!(lowest(&table, 9, 10_000, 2), [1; 0]);
+        let was = *table.partitions.get(&PartitionId(1)).expect("it waits");
+        let moved = [(mark(20), Head { at_least: Offset(20), ..head(1, 20, 0) })];
+        assert!(table.is_still(PartitionId(1), &was));
+        table.lies(PartitionId(1), moved.iter());
+        assert!(!table.is_still(PartitionId(1), &was));
+        let is = table.take(PartitionId(1)).expect("it waits");
+        assert_eq!((is.newest, is.first, is.slices), (mark(20), Offset(20), 1));
+        assert_eq!((is.records, is.bytes, is.source, is.since_ms), (was.records, was.bytes, was.source, was.since_ms));
+        assert_eq!(table.first(), Some(Offset(2)));
+    }
+
     #[test]
     fn an_entry_is_small() {
-        let first = size_of::<(Offset, u32)>();
+        let first = size_of::<(Offset, u64)>();
         assert!(size_of::<(PartitionId, Waiting)>() + size_of::<(Offset, PartitionId)>() + first <= 128);
     }
 }

@@ -218,3 +218,33 @@ async fn records_of_a_partition_too_many_go_to_the_error_output_until_others_hav
     assert_eq!(main, [records(0..3), records(10..14), records(24..28)].concat());
     walking.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_partition_with_a_damaged_slice_nothing_else_is_lost_at_a_restart() {
+    let bench = Bench::new();
+    let walking = bench.start(Arc::new(partitioned(1, 1 << 20)), Vec::new());
+    for number in [0, 10, 20] {
+        walking.put(number..number + 1).await;
+        bench.clock.sleep(Duration::from_secs(5)).await;
+    }
+    walking.stop().await;
+    damage(&bench, "record 000010");
+    let walking = bench.start(Arc::new(partitioned(1, 1 << 20)), Vec::new());
+    walking.flush().await;
+    assert_eq!(bench.delivered(), [records(0..1), records(20..21)].concat());
+    walking.stop().await;
+}
+
+/// Flips a byte of a record in the spool that holds `text`.
+pub(super) fn damage(bench: &Bench, text: &str) {
+    for entry in std::fs::read_dir(bench.dir.path().join("spool")).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let mut bytes = std::fs::read(&path).expect("bytes");
+        if let Some(at) = bytes.windows(text.len()).position(|window| window == text.as_bytes()) {
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).expect("written");
+            return;
+        }
+    }
+    panic!("no such record");
+}

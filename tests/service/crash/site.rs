@@ -104,18 +104,20 @@ fn provide(data: &Path) {
 
 /// A stream with partitions, an error output and a backup of source records.
 pub(super) fn parted() -> Stream {
-    let parameters = [("MetadataExtractionQuery", "{p:.p}"), ("JsonParsingEngine", "JQ-1.6")];
     let backup = json!({
         "RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket", "Prefix": "backup/",
         "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 1},
     });
+    partitioned().with("S3BackupMode", "Enabled").with("S3BackupConfiguration", backup).interval(0.8)
+}
+
+/// The same without a backup, and without hints.
+pub(super) fn partitioned() -> Stream {
+    let parameters = [("MetadataExtractionQuery", "{p:.p}"), ("JsonParsingEngine", "JQ-1.6")];
     failing(Stream::new("parted"))
         .with("Prefix", "parted/!{partitionKeyFromQuery:p}/")
         .with("DynamicPartitioningConfiguration", json!({"Enabled": true}))
         .with("ProcessingConfiguration", processors(&[processor("MetadataExtraction", &parameters)]))
-        .with("S3BackupMode", "Enabled")
-        .with("S3BackupConfiguration", backup)
-        .interval(0.8)
 }
 
 /// A module that drops, refuses and gives partition keys, then rows of a table: every stage that there is.
