@@ -229,7 +229,8 @@ struct Slice {
     /// When its oldest frame arrived.
     arrival_ms: u64,
     /// The head's first; its bytes are filled in at the end.
-    payload: Payload,
+    lengths: Vec<u32>,
+    body: Vec<u8>,
 }
 
 impl Copying {
@@ -287,14 +288,14 @@ impl Copying {
             }
             None => self.reader.insert(self.log.read_marked(at.mark(), from, to)),
         };
-        let before = (slice.payload.lengths.len(), slice.payload.body.len());
-        slice.payload.body.reserve(usize::try_from(head.bytes).unwrap_or_default());
+        let before = (slice.lengths.len(), slice.body.len());
+        slice.body.reserve(usize::try_from(head.bytes).unwrap_or_default());
         while let Some(view) = reader.next()? {
             slice.arrival_ms = slice.arrival_ms.min(view.arrival_ms);
-            slice.payload.lengths.extend(view.lengths());
-            slice.payload.body.extend_from_slice(view.body);
+            slice.lengths.extend(view.lengths());
+            slice.body.extend_from_slice(view.body);
         }
-        let read = (slice.payload.lengths.len() - before.0, slice.payload.body.len() - before.1);
+        let read = (slice.lengths.len() - before.0, slice.body.len() - before.1);
         slice.head.records += head.records;
         slice.head.bytes += head.bytes;
         slice.head.oldest_ms = slice.head.oldest_ms.min(head.oldest_ms);
@@ -310,8 +311,8 @@ impl Copying {
             let previous = self.copied.written.last().filter(|(_, head)| head.partition == slice.head.partition);
             let previous = previous.map(|(at, _)| *at);
             let head = Head { run: self.copied.run, at_least: self.at_least, previous, ..slice.head };
-            let payload = filled(slice.payload, &head);
             self.copied.bytes += head.disk_bytes();
+            let payload = Payload { lengths: slice.lengths, body: filled(slice.body, &head).into() };
             answers.push((head, self.log.submit_again(payload, slice.arrival_ms)?));
         }
         for (head, answer) in answers {
@@ -329,17 +330,17 @@ impl Slice {
         let head = Head { records: 0, bytes: 0, oldest_ms, source, ..head.clone() };
         let body = head.encode();
         let lengths = vec![u32::try_from(body.len()).unwrap_or(u32::MAX)];
-        Self { head, arrival_ms: u64::MAX, payload: Payload { lengths, body } }
+        Self { head, arrival_ms: u64::MAX, lengths, body }
     }
 }
 
-/// The payload with its head, which is as long as it was when it was begun: only the keys make it longer.
-fn filled(mut payload: Payload, head: &Head) -> Payload {
+/// The records with their head, which is as long as it was when it was begun: only the keys make it longer.
+fn filled(mut body: Vec<u8>, head: &Head) -> Vec<u8> {
     let head = head.encode();
-    if let Some(room) = payload.body.get_mut(..head.len()) {
+    if let Some(room) = body.get_mut(..head.len()) {
         room.copy_from_slice(&head);
     }
-    payload
+    body
 }
 
 /// Written between two passes.

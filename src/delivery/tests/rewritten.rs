@@ -37,7 +37,7 @@ async fn put(bench: &Bench, walking: &Walking, number: usize, partitions: &[(cha
     let texts: Vec<String> =
         partitions.iter().map(|(key, bytes)| format!("{number:06} {} {key}\n", "x".repeat(*bytes))).collect();
     let lengths = texts.iter().map(|text| u32::try_from(text.len()).expect("short")).collect();
-    let payload = Payload { lengths, body: texts.concat().into_bytes() };
+    let payload = Payload { lengths, body: texts.concat().into() };
     walking.log.append(payload, Durability::Synced, Placement::Behind).await.expect("the log takes it");
     bench.clock.sleep(Duration::from_secs(21)).await;
 }
