@@ -27,9 +27,11 @@ has_rust() {
     fi
 }
 
-# rust PROFILE MODULE FOLDER
+# rust PROFILE MODULE FOLDER; what is to be fast may use the vectors that every runtime of modules has.
 rust() {
-    cargo build --quiet --locked --profile "$1" --target "$TARGET" -p "$2"
+    local flags=$RUSTFLAGS
+    if [ "$1" = fast ]; then flags+=" -C target-feature=+simd128"; fi
+    RUSTFLAGS=$flags cargo build --quiet --locked --profile "$1" --target "$TARGET" -p "$2"
     cp "$CARGO_TARGET_DIR/$TARGET/$1/$2.wasm" "$3/$2.wasm"
 }
 

@@ -62,7 +62,11 @@ impl<'a> Record<'a> {
     /// The record as JSON. Members may borrow from it: `&str` where no escapes are to be expected, else `Cow<str>` with
     /// `#[serde(borrow)]`.
     pub fn json<T: serde::Deserialize<'a>>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(self.data)
+        // One look at the whole text is cheaper than one at each of its strings. What is no UTF-8 fails with its place.
+        match self.text() {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(self.data),
+        }
     }
 
     /// The record as text.
