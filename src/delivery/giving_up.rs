@@ -23,7 +23,8 @@ use super::errors::{ErrorsLog, Set, undelivered};
 use super::form::Form;
 use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Entry, Failures, GivenUp, Lacking, State};
-use super::send::{OUR_TROUBLE, Patience, READER_BYTES, Send, Step};
+use super::patience::Patience;
+use super::send::{OUR_TROUBLE, READER_BYTES, Send, Step};
 use super::stages::{Failing, StagesMaker};
 use crate::failpoint::{self, Phase};
 

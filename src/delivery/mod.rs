@@ -21,6 +21,7 @@ pub mod ledger;
 mod level;
 mod memory;
 mod passes;
+mod patience;
 mod road;
 mod schemas;
 mod send;

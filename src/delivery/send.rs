@@ -5,7 +5,6 @@
 //! window to the batches behind it. Refused again and again while others are taken, it is given up: see
 //! [`giving_up`](super::giving_up).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,6 @@ use hydrant_transforms::codec;
 use hydrant_transforms::compression::Options;
 use hydrant_transforms::processors::Transform;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
 use super::Board;
 use super::body::{CopyMaker, Desk, Frames, MadeBody, Maker, Packer, Progress};
@@ -24,6 +22,7 @@ use super::errors::ErrorsMaker;
 use super::form::{Form, RowsPlan};
 use super::giving_up::Refusals;
 use super::ledger::{Closed, Contents, Entry, Lacking, Ledger, Note, OpenIntent};
+use super::patience::Patience;
 use super::spool::SliceFrames;
 use super::stages::{Failing, StagesMaker, local_stages};
 use super::stream::Stream;
@@ -414,43 +413,6 @@ pub(super) enum Step {
     Stopping,
 }
 
-/// Back-off of one intent.
-pub(super) struct Patience {
-    attempts: u32,
-    stall_after: Duration,
-    /// Since when former addresses do not answer, and those that were given up.
-    unasked_since: BTreeMap<String, Instant>,
-    given_up: BTreeSet<String>,
-    /// Objects that the stream had delivered when this one first failed.
-    delivered_before: Option<u64>,
-    parked: bool,
-    /// When it first failed, in this process.
-    failing_since: Option<Instant>,
-    refusals: Refusals,
-}
-
-impl Patience {
-    fn new(stall_after: Duration, refusals: Refusals) -> Self {
-        Self {
-            attempts: 0,
-            stall_after,
-            unasked_since: BTreeMap::new(),
-            given_up: BTreeSet::new(),
-            delivered_before: None,
-            parked: false,
-            failing_since: None,
-            refusals,
-        }
-    }
-
-    /// Doubles from [`FIRST_RETRY`] to [`LAST_RETRY`], times a share between a half and one, so that many do not return at once.
-    fn next(&mut self, share: f64) -> Duration {
-        let doubled = FIRST_RETRY.saturating_mul(1 << self.attempts.min(16));
-        self.attempts += 1;
-        doubled.min(LAST_RETRY).mul_f64(0.5 + share / 2.0)
-    }
-}
-
 /// Returns when the destination has taken nothing for `after` while others wait for memory.
 async fn stalled(stream: &Stream, progress: &Progress, after: Duration) {
     loop {
@@ -494,8 +456,6 @@ impl Notes for LedgerNotes {
     }
 }
 
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(20);
 const PARKED_RETRY: Duration = Duration::from_mins(1);
 /// An address that cannot be asked for this long is given up (design: a possible duplicate, counted).
 const ASK_FORMER_FOR: Duration = Duration::from_mins(5);

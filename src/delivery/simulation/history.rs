@@ -1,25 +1,27 @@
 //! One history: what is done to a stream, step by step, over the lives of several processes.
 
+mod plans;
+mod putting;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use hydrant_model::{Expression, KeySource, ObjectDestination, Sink, prefixes};
-use hydrant_transforms::records::WantedKey;
+use hydrant_model::Sink;
 
+use self::plans::{Kind, plan_of};
 use super::ears::Ears;
 use super::promises::{self, Promises};
-use super::record::{self, Id, POISON};
+use super::record::Id;
 use super::sink::{Shore, Weather};
-use super::stage::Refusing;
 use super::table::{Becoming, GONE};
 use crate::catalog::{Kept, Plan};
 use crate::clock::{Clock, splitmix};
 use crate::delivery::ledger::State;
-use crate::delivery::tests::{Ground, Walking, plan};
+use crate::delivery::tests::{Ground, Walking};
 use crate::delivery::{Ended, MemoryBudget, Settings, Wish, Workers};
 use crate::log::faulty::FaultyDisk;
-use crate::log::{Account, Durability, InlineCommitters, Payload, Placement, Pool, PoolSettings, Workshop};
+use crate::log::{Account, InlineCommitters, Pool, PoolSettings, Workshop};
 use crate::telemetry::Telemetry;
 
 /// The machine, what runs on it, and what was promised.
@@ -48,25 +50,6 @@ pub(super) struct History {
 struct Life {
     walking: Walking,
     pool: Arc<Pool>,
-}
-
-/// What is done to the stream's records, for good.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is drawn for itself")]
-struct Kind {
-    backed_up: bool,
-    /// A processor takes no poison.
-    staged: bool,
-    kept: Kept,
-    /// A byte of the ledger is damaged, once.
-    damaged: bool,
-    becoming: Becoming,
-    /// The destination takes some objects never.
-    cursed: bool,
-    /// Few partitions may be active.
-    capped: bool,
-    /// The spool is rewritten wherever that gives something back, or where it gives back more.
-    rewriting_bytes: u64,
 }
 
 /// How a process ends.
@@ -192,65 +175,6 @@ impl History {
             _ => self.end(End::Clean).await?,
         }
         Ok(())
-    }
-
-    /// Appends that may share a group; nobody waits for them.
-    async fn put(&mut self) {
-        let handle = self.walking().handle.clone();
-        if within(1, handle.begun()).await.is_none() {
-            return;
-        }
-        for _ in 0..=self.below(3) {
-            let (mut lengths, mut body) = (Vec::new(), Vec::new());
-            let mut ids = Vec::new();
-            for _ in 0..=self.below(6) {
-                let record = self.record(&mut ids);
-                lengths.push(u32::try_from(record.len()).expect("short"));
-                body.extend_from_slice(&record);
-            }
-            let payload = Payload { lengths, body: body.into() };
-            let synced = self.below(5) > 0;
-            let level = if synced { Durability::Synced } else { Durability::Written };
-            let answer = self.walking().log.submit(payload, level, Placement::Behind);
-            if !synced {
-                self.walking().handle.written();
-            }
-            self.promises.put(ids, synced, answer.ok());
-        }
-    }
-
-    fn record(&mut self, ids: &mut Vec<Option<Id>>) -> Vec<u8> {
-        let length = match self.below(20) {
-            0 => {
-                ids.push(None);
-                return Vec::new();
-            }
-            1 => {
-                let filler = self.frames();
-                return self.identified(ids, &filler);
-            }
-            2 | 3 => self.below(6000),
-            _ => self.below(200),
-        };
-        let filler = vec![b'x'; usize::try_from(length).expect("short")];
-        self.identified(ids, &filler)
-    }
-
-    fn identified(&mut self, ids: &mut Vec<Option<Id>>, filler: &[u8]) -> Vec<u8> {
-        let poison = self.kind.staged && self.below(6) == 0;
-        let id = self.next_id + if poison { POISON } else { 0 };
-        self.next_id += 1;
-        ids.push(Some(id));
-        if self.kind.becoming == Becoming::Bytes { record::make(id, filler) } else { record::make_json(id, filler) }
-    }
-
-    /// A copy of what stands in a segment: frames inside a record.
-    fn frames(&mut self) -> Vec<u8> {
-        let files = self.disk.files();
-        let segment = files.into_iter().rfind(|(path, _)| path.starts_with(records()));
-        let bytes = segment.map(|(_, bytes)| bytes).unwrap_or_default();
-        let from = usize::try_from(self.below(3)).expect("small") * 64;
-        bytes.get(from..bytes.len().min(from + 3000)).unwrap_or_default().to_vec()
     }
 
     async fn pass(&mut self, wait: Duration) {
@@ -529,46 +453,6 @@ impl History {
             println!("{} {what}", self.clock.wall_ms() % 100_000_000);
         }
     }
-}
-
-/// The plan of `version`: its prefix says its shape; parsed once, since that takes longer than most histories.
-fn plan_of(version: u64, shape: u64, kind: Kind, clock: &Clock, chance: &mut u64) -> Arc<Plan> {
-    static SHAPES: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
-    let shapes = SHAPES.get_or_init(|| (0..64).map(|shape| plan(1, &format!("{shape}/"), 1000)).collect());
-    let mut plan = Plan::clone(&shapes[usize::try_from(shape).expect("small")]);
-    plan.version = version;
-    plan.objects.hints.size_bytes = [400, 3000, 20_000, 1 << 20][usize::try_from(splitmix(chance) % 4).expect("small")];
-    plan.objects.hints.interval = Duration::from_secs(splitmix(chance) % 61);
-    let backup = ObjectDestination { prefix: backup_prefix(), ..plan.objects.clone() };
-    plan.backup = kind.backed_up.then_some(backup);
-    if kind.staged {
-        plan.processing.stages = vec![Arc::new(Refusing)];
-        plan.processing.kept = kind.kept;
-    }
-    plan.processing.conversion = kind.becoming.conversion(version, clock);
-    if kind.kept == Kept::ByPartition {
-        plan.objects.prefix = partitioned(shape);
-        plan.most_partitions = kind.capped.then_some(3);
-        plan.processing.wanted = Arc::new([WantedKey { source: KeySource::Query, name: "k".into() }]);
-    }
-    Arc::new(plan)
-}
-
-/// Parsed once, as the others are.
-fn partitioned(shape: u64) -> Expression {
-    static PREFIXES: OnceLock<Vec<Expression>> = OnceLock::new();
-    let prefixes = PREFIXES.get_or_init(|| {
-        let prefix = |shape| format!("{shape}/!{{partitionKeyFromQuery:k}}/");
-        let parsed = |shape| prefixes(Some(&prefix(shape)), Some("errors/!{firehose:error-output-type}/"), true);
-        (0..64).map(|shape| parsed(shape).expect("valid prefixes").prefix).collect()
-    });
-    prefixes[usize::try_from(shape).expect("small")].clone()
-}
-
-fn backup_prefix() -> Expression {
-    prefixes(Some("backup/!{timestamp:yyyy}/"), Some("errors/!{firehose:error-output-type}/"), false)
-        .expect("valid prefixes")
-        .prefix
 }
 
 /// `None` when it takes longer than it may.
