@@ -62,11 +62,8 @@ impl<'a> Record<'a> {
     /// The record as JSON. Members may borrow from it: `&str` where no escapes are to be expected, else `Cow<str>` with
     /// `#[serde(borrow)]`.
     pub fn json<T: serde::Deserialize<'a>>(&self) -> Result<T, serde_json::Error> {
-        // One look at the whole text is cheaper than one at each of its strings. What is no UTF-8 fails with its place.
-        match self.text() {
-            Ok(text) => serde_json::from_str(text),
-            Err(_) => serde_json::from_slice(self.data),
-        }
+        // One look at the whole text is cheaper than one at each of its strings.
+        serde_json::from_str(self.text().map_err(|_| serde::de::Error::custom("the record is not UTF-8"))?)
     }
 
     /// The record as text.
