@@ -46,7 +46,7 @@ pub(super) struct MadeBody {
     progress: Progress,
     lacking: Lacking,
     /// Made, and more than was asked for.
-    surplus: Vec<u8>,
+    surplus: Bytes,
 }
 
 /// Has the failures of one intent synced and named before anybody sees its object.
@@ -78,7 +78,7 @@ impl MadeBody {
             compression,
             progress,
             lacking: Lacking::default(),
-            surplus: Vec::new(),
+            surplus: Bytes::new(),
         }
     }
 
@@ -118,14 +118,14 @@ impl Body for MadeBody {
     /// As many bytes as are asked for, so that nobody has to put them together; fewer at the end.
     async fn next(&mut self, at_least: usize) -> Result<Option<Bytes>, BodyError> {
         self.progress.note();
-        let room = at_least.min(usize::try_from(self.most_bytes).unwrap_or(usize::MAX));
-        let (maker, surplus) = (self.maker.take(), std::mem::take(&mut self.surplus));
-        let filled = match maker {
-            Some(maker) => self.workers.run(move || fill(maker, &surplus, at_least, room)).await?,
-            None => Filled::of(surplus.as_slice(), at_least),
-        };
-        self.surplus = filled.surplus;
-        if let Some(mut maker) = filled.maker {
+        if self.surplus.len() < at_least
+            && let Some(maker) = self.maker.take()
+        {
+            let room = at_least.min(usize::try_from(self.most_bytes).unwrap_or(usize::MAX));
+            let before = std::mem::take(&mut self.surplus);
+            let filled = self.workers.run(move || fill(maker, &before, at_least, room)).await?;
+            self.surplus = Bytes::from_owner(filled.bytes);
+            let mut maker = filled.maker;
             if filled.more {
                 self.maker = Some(maker);
             } else {
@@ -133,8 +133,13 @@ impl Body for MadeBody {
                 self.desk.name(maker.failures()).await?;
             }
         }
+        let bytes = self.surplus.split_to(at_least.min(self.surplus.len()));
+        if self.surplus.len() < SMALL_BYTES {
+            // It must not hold the large buffer that it came in.
+            self.surplus = Bytes::copy_from_slice(&self.surplus);
+        }
         self.progress.note();
-        Ok((!filled.bytes.is_empty()).then(|| Bytes::from_owner(filled.bytes)))
+        Ok((!bytes.is_empty()).then_some(bytes))
     }
 
     fn most_bytes(&self) -> u64 {
@@ -148,21 +153,12 @@ impl Body for MadeBody {
 
 /// What was made.
 struct Filled {
-    maker: Option<Box<dyn Maker>>,
+    maker: Box<dyn Maker>,
     bytes: Buffer,
-    surplus: Vec<u8>,
     more: bool,
 }
 
-impl Filled {
-    /// The first bytes of what was made before.
-    fn of(made: &[u8], at_most: usize) -> Self {
-        let (bytes, surplus) = made.split_at(at_most.min(made.len()));
-        Self { maker: None, bytes: Buffer::from(bytes.to_vec()), surplus: surplus.to_vec(), more: false }
-    }
-}
-
-/// Makes until there are `wanted` bytes behind what was made before, or no more.
+/// Makes until there are `wanted` bytes with those that were made before, or no more.
 fn fill(mut maker: Box<dyn Maker>, before: &[u8], wanted: usize, room: usize) -> Result<Filled, BodyError> {
     let mut bytes = Buffer::with_capacity(room + ROOM_BYTES.max(room / 4));
     bytes.extend_from_slice(before);
@@ -170,9 +166,7 @@ fn fill(mut maker: Box<dyn Maker>, before: &[u8], wanted: usize, room: usize) ->
     while more && bytes.len() < wanted {
         more = maker.step(&mut bytes)?;
     }
-    let surplus = bytes.get(wanted..).unwrap_or_default().to_vec();
-    bytes.truncate(wanted);
-    Ok(Filled { maker: Some(maker), bytes, surplus, more })
+    Ok(Filled { maker, bytes, more })
 }
 
 impl Desk {
@@ -264,5 +258,7 @@ impl Progress {
     }
 }
 
+/// What is copied rather than kept where it lies.
+const SMALL_BYTES: usize = 512 << 10;
 /// A frame's worth of room at least, so that the last write of a piece does not make the buffer grow.
 const ROOM_BYTES: usize = 256 << 10;

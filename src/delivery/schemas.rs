@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hydrant_model::{Cursor, OffsetRange, SchemaId};
 use hydrant_transforms::formats::conversion::{SchemaSource, infer, schema_id};
-use hydrant_transforms::formats::schema::TableSchema;
+use hydrant_transforms::formats::schema::{MAX_INFERRED, TableSchema};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::cut::{Batch, Cutter};
@@ -121,6 +121,15 @@ impl Stream {
         let id = schema_id(schema);
         if self.ledger.with(|state| state.schema) != Some(id) {
             tracing::info!(stream = %self.name, schema = %id, columns = schema.columns().len(), "the table of rows is new");
+            let current = self.current();
+            let conversion = current.processing.conversion.as_ref();
+            let is_inferred = conversion.is_some_and(|it| it.rules.schema == SchemaSource::Inferred);
+            if is_inferred && schema.size() >= MAX_INFERRED {
+                tracing::warn!(
+                    stream = %self.name, most = MAX_INFERRED,
+                    "the inferred table has as many columns as it may; members of records that would need further ones are left out"
+                );
+            }
             self.ledger.record_soon(&Entry::Schema { schema: schema.clone() });
         }
         id

@@ -91,6 +91,10 @@ impl Send {
     async fn until_done(&mut self, patience: &mut Patience) -> Result<Option<Receipt>, Closed> {
         let stream = Arc::clone(&self.stream);
         loop {
+            if stream.held.get() {
+                // What was not tried was not refused.
+                patience.failing_since = None;
+            }
             if stream.unless_stopping(stream.released()).await.is_none() {
                 return Ok(None);
             }
@@ -175,15 +179,17 @@ impl Send {
         }
     }
 
-    /// Whether the object of a partition has failed for as long as it is to be tried. A destination that does not even say whether
-    /// it has the object is waited for, whatever the time: see [`Send::give_up_unless_there`].
-    fn is_overdue(&self, plan: &Plan, patience: &Patience, error: &DeliveryError) -> bool {
+    /// Whether the object of a partition has failed for as long as it is to be tried, while others were taken: a bucket that takes
+    /// nothing takes no entries of the error output either. A destination that does not even say whether it has the object is waited
+    /// for, whatever the time: see [`Send::give_up_unless_there`].
+    fn is_overdue(&self, plan: &Plan, patience: &mut Patience, error: &DeliveryError) -> bool {
         let Some(retry) = plan.retry.filter(|_| self.open.cursor.is_main() && !plan.retry_forever) else {
             return false;
         };
         let now = self.stream.shop.clock.now();
         let failed_for = patience.failing_since.map_or(Duration::ZERO, |since| now - since);
-        failed_for >= retry && error.code != OUR_TROUBLE && patience.refusals.is_certain(now)
+        let others = self.others_went(patience, 1);
+        others && failed_for >= retry && error.code != OUR_TROUBLE && patience.refusals.is_certain(now)
     }
 
     /// Whether so many objects of the stream were delivered since this one first failed.

@@ -1,10 +1,13 @@
-//! Records that unpack to a thousand times their size, two dozen at once: memory does not grow with what they hold.
+//! Records that are more than they look: two dozen that unpack to a thousand times their size, and thousands with a column each.
+//! Memory does not grow with what they hold.
 
 use std::io::Write;
 
+use bytes::Bytes;
 use flate2::Compression as Level;
 use flate2::write::GzEncoder;
 use hydrant_model::Compression;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::json;
 
 use crate::harness::{Bucket, Hydrant, Setup, Stream};
@@ -79,4 +82,30 @@ async fn a_batch_of_bombs_takes_as_much_memory_as_a_few_of_them() {
         assert_eq!((lines, bytes), (RECORDS, RECORDS * (UNPACKED_BYTES + 1)), "{name}");
         assert_eq!(bucket.keys("errors/"), Vec::<String>::new(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_key_for_each_record_makes_a_table_that_fits_into_memory() {
+    let data = tempfile::tempdir().expect("a directory");
+    let bucket = Bucket::new(&data.path().join("objects"), "bucket");
+    let hydrant = Hydrant::start(&Setup::new(data.path()).expects("as many columns as it may")).await;
+    let before = hydrant.peak_bytes();
+    let conversion = json!({
+        "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {}}},
+        "OutputFormatConfiguration": {"Serializer": {"ParquetSerDe": {}}},
+    });
+    let stream = Stream::new("wide").with("DataFormatConversionConfiguration", conversion).interval(900.0);
+    hydrant.client.create(&stream).await;
+    let lines: Vec<String> = (0..3_000).map(|user| format!("{{\"user_{user}\":{user}}}\n")).collect();
+    hydrant.client.put_lines("wide", &lines.concat()).await;
+    hydrant.client.flush("wide").await;
+    let peak = hydrant.peak_bytes();
+    println!("3,000 keys: {before} bytes before, {peak} at most");
+    assert!(peak <= before + MOST_BYTES, "{before} bytes before, {peak} at most");
+    let object = bucket.only("wide/");
+    let reader = SerializedFileReader::new(Bytes::from(object.bytes)).expect("Parquet");
+    let file = reader.metadata();
+    assert_eq!((file.file_metadata().num_rows(), file.num_row_groups()), (3_000, 1));
+    assert_eq!(file.file_metadata().schema().get_fields().len(), 1_000);
+    hydrant.terminate().await;
 }

@@ -9,7 +9,7 @@
 //! | [`partitions`] | what partition keys may say, and thousands of partitions that wait |
 //! | [`conversion`] | format conversion: what is accepted, and where tables are found |
 //! | [`subscription`] | CloudWatch's log events by service and level, as Parquet |
-//! | [`bombs`] | records that unpack to a thousand times their size |
+//! | [`bombs`] | records that unpack to a thousand times their size, or bring a column each |
 //! | [`hostile`] | transform modules that do what they must not |
 //! | [`promises`] | what must not happen: two processes, silent loss, a dead destination that spreads |
 //! | [`crash`] | the process killed at random moments and at named phases |

@@ -156,6 +156,7 @@ async fn a_partition_that_is_denied_is_tried_for_as_long_as_its_retry_options_sa
         bench.clock.sleep(Duration::from_secs(280)).await;
         assert!(bench.entries("s3-failed").is_empty(), "{retry:?}");
         bench.clock.sleep(Duration::from_secs(100)).await;
+        assert_eq!(walking.handle.stream.boards.main.read().parked, 1 - u64::from(gives_up), "{retry:?}");
         *bench.shelf.denied_key.lock() = None;
         walking.flush().await;
         let told = bench.entries("s3-failed");
@@ -166,6 +167,32 @@ async fn a_partition_that_is_denied_is_tried_for_as_long_as_its_retry_options_sa
         let objects = bench.shelf.objects.lock().clone();
         let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
         assert_eq!(main.count(), 10 - usize::from(gives_up));
+        walking.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_options_give_nothing_up_that_nobody_takes_or_that_was_not_tried() {
+    for pausing in [false, true] {
+        let bench = Bench::new();
+        let mut plan = spooled::partitioned(1, 1 << 20);
+        plan.retry = Some(Duration::from_mins(1));
+        let walking = bench.start(Arc::new(plan), Vec::new());
+        // All of them; or one, whose stream is paused after the first failure.
+        *bench.shelf.denied_key.lock() = Some(if pausing { "p/3/" } else { "p/" }.to_owned());
+        walking.put(0..10).await;
+        walking.handle.flush(walking.log.synced().offset);
+        bench.clock.sleep(Duration::from_secs(10)).await;
+        walking.handle.pause(pausing).await;
+        bench.clock.sleep(Duration::from_mins(5)).await;
+        if pausing {
+            walking.handle.pause(false).await;
+            bench.clock.sleep(Duration::from_secs(30)).await;
+        }
+        *bench.shelf.denied_key.lock() = None;
+        walking.flush().await;
+        assert!(bench.entries("s3-failed").is_empty(), "{pausing}");
+        assert_eq!(bench.delivered().len(), 10, "{pausing}");
         walking.stop().await;
     }
 }

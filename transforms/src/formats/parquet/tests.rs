@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, RecordBatch, TimestampNanosecondArray};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -293,3 +293,49 @@ message hive_schema {
   }
 }
 ";
+
+/// `rows` rows at a time of as many columns, of which each row has one, by turns: what a column for each user looks like.
+fn sparse(columns: usize, rows: usize, batches: usize) -> (SchemaRef, Vec<RecordBatch>) {
+    let field = |at| Field::new(format!("c{at}"), DataType::Int64, true);
+    let schema = Arc::new(Schema::new((0..columns).map(field).collect::<Vec<_>>()));
+    let batch = |first: usize| {
+        let column = |at| -> ArrayRef {
+            let value = |row: usize| ((first + row) % columns == at).then_some(5);
+            Arc::new(Int64Array::from((0..rows).map(value).collect::<Vec<_>>()))
+        };
+        RecordBatch::try_new(Arc::clone(&schema), (0..columns).map(column).collect()).unwrap()
+    };
+    let batches = (0..batches).map(|number| batch(number * rows)).collect();
+    (schema, batches)
+}
+
+#[test]
+fn many_columns_with_few_values_are_one_row_group_and_take_little() {
+    let limit = 24 * MIB;
+    for columns in [300, 2_000] {
+        let (schema, batches) = sparse(columns, 40, 100);
+        let mut writer = open(&schema, &Options::default(), limit).unwrap();
+        let mut out = Vec::new();
+        for batch in &batches {
+            writer.write(batch, &mut out).unwrap();
+            assert!(writer.memory_bytes() <= limit, "{columns} columns: {} bytes held", writer.memory_bytes());
+        }
+        writer.finish(&mut out).unwrap();
+        let reader = SerializedFileReader::new(Bytes::from(out)).unwrap();
+        assert_eq!(reader.metadata().num_row_groups(), 1, "{columns} columns");
+    }
+}
+
+#[test]
+fn two_hundred_columns_that_repeat_have_row_groups_of_thousands_of_rows() {
+    let (columns, rows) = (200, 1_000);
+    let field = |at| Field::new(format!("c{at}"), DataType::Utf8, true);
+    let schema = Arc::new(Schema::new((0..columns).map(field).collect::<Vec<_>>()));
+    let text = |row: usize| ["red", "green", "blue", "yellow", "black"][row % 5];
+    let column: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(text)));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column; columns]).unwrap();
+    let file = written(&schema, &Options::default(), 24 * MIB, &vec![batch; 40]);
+    let reader = SerializedFileReader::new(Bytes::from(file)).unwrap();
+    let groups = reader.metadata().num_row_groups();
+    assert!(groups <= 4, "{groups} row groups of {} rows", 40 * rows);
+}

@@ -26,6 +26,8 @@ pub(super) struct Writer {
     stored: SchemaRef,
     descriptor: SchemaDescriptor,
     state: State,
+    /// Bytes of the values in the open row group, decoded.
+    in_group: usize,
 }
 
 enum State {
@@ -46,7 +48,7 @@ impl Writer {
         let descriptor = schema::descriptor(stored.fields().iter().map(AsRef::as_ref))?;
         let (options, given) = (options.clone(), Arc::clone(given));
         let state = State::Looking { batches: Vec::new(), rows: 0, bytes: 0 };
-        Ok(Self { options, memory_limit, given, stored, descriptor, state })
+        Ok(Self { options, memory_limit, given, stored, descriptor, state, in_group: 0 })
     }
 
     fn take(&mut self, slice: RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -83,25 +85,33 @@ impl Writer {
 
     fn encode(&mut self, slice: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
         let (memory_limit, block) = (self.memory_limit, self.options.block_size_bytes);
-        self.with_engine(out, |engine| {
+        self.in_group += batches::bytes(slice);
+        // Many columns take much before they hold much; a row group of a few rows would give none of that back for long.
+        let is_worth = self.in_group >= LEAST_GROUP.min(memory_limit / 2);
+        let flushed = self.with_engine(out, |engine| {
             engine.write(slice)?;
             // What the next slice adds must still fit.
-            let full = held(engine) >= memory_limit - memory_limit / 8;
-            if full || engine.in_progress_size() >= block { engine.flush() } else { Ok(()) }
-        })
+            let is_full = is_worth && engine.memory_size() >= memory_limit - memory_limit / 8;
+            let ends = is_full || engine.in_progress_size() >= block;
+            if ends { engine.flush().map(|()| true) } else { Ok(false) }
+        })?;
+        if flushed {
+            self.in_group = 0;
+        }
+        Ok(())
     }
 
     /// Lends the engine the caller's buffer. After an error the file cannot be finished.
-    fn with_engine(
+    fn with_engine<T>(
         &mut self,
         out: &mut Vec<u8>,
-        work: impl FnOnce(&mut ArrowWriter<Vec<u8>>) -> Result<(), ParquetError>,
-    ) -> Result<(), FormatError> {
+        work: impl FnOnce(&mut ArrowWriter<Vec<u8>>) -> Result<T, ParquetError>,
+    ) -> Result<T, FormatError> {
         let State::Writing(engine) = &mut self.state else {
             return Err(FormatError::Finished);
         };
         swap(engine.inner_mut(), out);
-        let done = work(engine).and_then(|()| engine.sync().map_err(ParquetError::from));
+        let done = work(engine).and_then(|done| engine.sync().map(|()| done).map_err(ParquetError::from));
         swap(engine.inner_mut(), out);
         done.map_err(|error| {
             self.state = State::Finished;
@@ -129,13 +139,16 @@ impl Writer {
             .set_offset_index_disabled(true)
             // Row groups are closed by what they hold.
             .set_max_row_group_row_count(None);
-        match options.enable_dictionary_compression {
-            Some(enabled) => properties = properties.set_dictionary_enabled(enabled),
-            None => {
-                for (column, pays) in self.descriptor.columns().iter().zip(dictionary::pays(first)) {
-                    properties = properties.set_column_dictionary_enabled(column.path().clone(), pays);
-                }
-            }
+        let columns = self.descriptor.columns();
+        let pays = match options.enable_dictionary_compression {
+            Some(enabled) => vec![enabled; columns.len()],
+            None => dictionary::pays(first),
+        };
+        let mut left = MOST_DICTIONARIES;
+        for (column, pays) in columns.iter().zip(pays) {
+            let has_one = pays && left > 0;
+            left -= usize::from(has_one);
+            properties = properties.set_column_dictionary_enabled(column.path().clone(), has_one);
         }
         properties.build()
     }
@@ -184,6 +197,13 @@ const ROWS_LOOKED_AT: usize = 10_000;
 
 /// Bytes of them.
 const MOST_LOOKED_AT: usize = 8 * MIB;
+
+/// Values that a row group has at least, decoded, where the limit is not smaller: readers like few large ones, and each has a
+/// directory entry for every column.
+const LEAST_GROUP: usize = 16 * MIB;
+
+/// Leaf columns with a dictionary: its table is 70 KiB from the first value on.
+const MOST_DICTIONARIES: usize = 100;
 
 /// Directory entry of a column chunk, with statistics.
 const CHUNK_ENTRY_BYTES: usize = 640;

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 
 use node::{Kind, Node, Struct};
 
-use super::{HiveType, MAX_COLUMNS, MAX_TYPE_DEPTH, StructField, TableSchema};
+use super::{HiveType, MAX_INFERRED, MAX_TYPE_DEPTH, StructField, TableSchema};
 use crate::formats::json::{Cursor, Fault, Text};
 
 /// Looks at records and says what their schema is.
@@ -37,7 +37,7 @@ pub struct Inference {
 
 impl Default for Inference {
     fn default() -> Self {
-        Self { row: Struct::default(), room: MAX_COLUMNS }
+        Self { row: Struct::default(), room: MAX_INFERRED }
     }
 }
 
@@ -49,7 +49,7 @@ impl Inference {
 
     /// Takes the objects of a record into account.
     ///
-    /// A record that is not JSON, or holds anything but objects, is skipped, and so are columns past [`MAX_COLUMNS`] and keys
+    /// A record that is not JSON, or holds anything but objects, is skipped, and so are columns past [`MAX_INFERRED`] and keys
     /// without a character.
     pub fn record(&mut self, record: &[u8]) {
         // Half of a broken record must not count, so that it is checked before anything is taken from it.
@@ -70,7 +70,7 @@ impl Inference {
         for column in schema.columns() {
             self.row.insert(column.name.clone(), Node::kept(&column.hive_type));
         }
-        self.room = MAX_COLUMNS.saturating_sub(self.row.size());
+        self.room = MAX_INFERRED.saturating_sub(self.row.size());
         self.row.absorb(seen, &mut self.room);
     }
 

@@ -97,7 +97,7 @@ impl TableSchema {
         if columns.is_empty() {
             return Err(SchemaError::NoColumns);
         }
-        let count = columns.iter().map(|column| 1 + column.hive_type.fields_within()).sum();
+        let count = size(&columns);
         if count > MAX_COLUMNS {
             return Err(SchemaError::TooMany(count));
         }
@@ -111,6 +111,11 @@ impl TableSchema {
             }
         }
         Ok(Self { columns })
+    }
+
+    /// Columns, and fields within structs.
+    pub fn size(&self) -> usize {
+        size(&self.columns)
     }
 
     /// The table that a file defines: Glue's JSON where it begins with `{`, else a `CREATE TABLE` statement.
@@ -186,8 +191,16 @@ impl<'de> Deserialize<'de> for TableSchema {
     }
 }
 
+fn size(columns: &[Column]) -> usize {
+    columns.iter().map(|column| 1 + column.hive_type.fields_within()).sum()
+}
+
 /// The most columns a table may have, those within structs counted.
 pub const MAX_COLUMNS: usize = 10_000;
+
+/// The most that are inferred. Records with a key for each user would otherwise make a table that no reader wants, and whose every
+/// column is paid for with every record.
+pub const MAX_INFERRED: usize = 1_000;
 
 #[cfg(test)]
 mod tests;

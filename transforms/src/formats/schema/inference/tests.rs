@@ -136,7 +136,7 @@ fn keeping_two_schemas_keeps_the_types_of_the_last_and_all_columns() {
 }
 
 #[test]
-fn columns_end_at_10000_and_the_rest_is_left_out() {
+fn columns_end_at_1000_and_the_rest_is_left_out() {
     let mut record = String::from("{\"s\":{");
     for at in 0..12_000 {
         let comma = if at == 0 { "" } else { "," };
@@ -148,7 +148,7 @@ fn columns_end_at_10000_and_the_rest_is_left_out() {
     inference.record(record.as_bytes());
     let schema = inference.schema().expect("as many as are possible");
     assert_eq!(schema.columns().len(), 1);
-    assert!(schema.to_string().ends_with("k9998:bigint>"));
+    assert!(schema.to_string().ends_with("k998:bigint>"));
 }
 
 #[test]
