@@ -10,7 +10,7 @@ use hydrant_model::Compression;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::json;
 
-use crate::harness::{Bucket, Hydrant, Setup, Stream};
+use crate::harness::{Bucket, Hydrant, Setup, Stream, until};
 use crate::processing::{processor, processors};
 use crate::unpack::unpack;
 
@@ -19,6 +19,9 @@ const UNPACKED_BYTES: usize = 10 * 1024 * 1024;
 const RECORDS: usize = 24;
 /// What they may take: half of what they hold. One lot of them was all of it, several times.
 const MOST_BYTES: u64 = (RECORDS * UNPACKED_BYTES / 2) as u64;
+
+/// What they may leave behind.
+const MOST_IDLE_BYTES: u64 = 32 << 20;
 
 /// `{"k":"a","v":"   …   "}`
 fn bomb() -> Vec<u8> {
@@ -66,6 +69,12 @@ async fn a_batch_of_bombs_takes_as_much_memory_as_a_few_of_them() {
         hydrant.kill().await;
         let hydrant = Hydrant::start(&setup).await;
         hydrant.client.flush(name).await;
+        // What was freed is given back while nothing is done.
+        until("little memory", async || {
+            let resident = hydrant.client.metric("process_resident_memory_bytes", &[]).await;
+            (resident <= before + MOST_IDLE_BYTES).then_some(())
+        })
+        .await;
         let peak = hydrant.peak_bytes();
         println!("{name}: {RECORDS} records of {} bytes: {before} bytes before, {peak} at most", bomb.len());
         assert!(peak <= before + MOST_BYTES, "{name}: {before} bytes before, {peak} at most");
