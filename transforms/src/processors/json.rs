@@ -3,6 +3,10 @@
 //! The grammar is RFC 8259's, with jq's limits: containers lie [`DEEPEST`] deep at most, a high surrogate must have its low one
 //! behind it, and a low one alone is U+FFFD. Bytes from 0x80 on are taken as they are; who needs UTF-8 checks it before.
 
+mod lead;
+
+pub use lead::Lead;
+
 /// How deep containers may lie in each other, as in jq 1.6: what lies in a member of an object is two deeper than the object,
 /// since a key counts too.
 pub const DEEPEST: usize = 256;
@@ -23,15 +27,6 @@ pub struct Quoted<'a> {
     pub escaped: bool,
 }
 
-/// How a member of an object begins, up to its value: compared at once where many objects begin their members alike.
-#[derive(Clone, Debug)]
-pub struct Lead {
-    bytes: Vec<u8>,
-    /// The first of them, and which they are.
-    word: u128,
-    mask: u128,
-}
-
 /// What a value is, with the bytes that it is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scalar<'a> {
@@ -45,25 +40,6 @@ pub enum Scalar<'a> {
     Text(Quoted<'a>),
     /// An array or an object.
     Container,
-}
-
-impl Lead {
-    /// Of a member with this key, which has no escapes; the first of an object or a later one.
-    pub fn new(key: &[u8], first: bool) -> Self {
-        let comma: &[u8] = if first { b"" } else { b"," };
-        let bytes = [comma, b"\"", key, b"\":"].concat();
-        let (mut word, mut mask) = ([0; 16], [0; 16]);
-        for ((byte, word), mask) in bytes.iter().zip(&mut word).zip(&mut mask) {
-            (*word, *mask) = (*byte, 0xFF);
-        }
-        Self { bytes, word: u128::from_le_bytes(word), mask: u128::from_le_bytes(mask) }
-    }
-
-    /// Bytes of it.
-    #[expect(clippy::len_without_is_empty, reason = "it never is")]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 impl<'a> Scanner<'a> {
@@ -96,13 +72,8 @@ impl<'a> Scanner<'a> {
     /// Goes over `lead` where it stands here byte for byte; whether it does.
     #[inline]
     pub fn pass_lead(&mut self, lead: &Lead) -> bool {
-        let Some(rest) = self.text.get(self.at..) else { return false };
-        let begins = match rest.first_chunk::<16>() {
-            Some(word) => u128::from_le_bytes(*word) & lead.mask == lead.word,
-            None => rest.starts_with(&lead.bytes),
-        };
-        let stands = begins && (lead.bytes.len() <= 16 || rest.starts_with(&lead.bytes));
-        self.at += if stands { lead.bytes.len() } else { 0 };
+        let stands = self.text.get(self.at..).is_some_and(|rest| lead.begins(rest));
+        self.at += if stands { lead.len() } else { 0 };
         stands
     }
 
