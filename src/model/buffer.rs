@@ -40,6 +40,11 @@ impl Buffer {
         Self(kept().take(bytes).unwrap_or_else(|| Vec::with_capacity(bytes.next_multiple_of(STEP_BYTES))))
     }
 
+    /// From now on idle ones take no more than `bytes`: a third of that is for records, two for parts. At first it is 48 MiB.
+    pub fn keep_at_most(bytes: usize) {
+        kept().keep_at_most(bytes);
+    }
+
     /// Gives back those that nobody has used since this was called last: now and then, for as long as the process runs.
     pub fn give_back() {
         // They are freed when the lock is.
@@ -50,7 +55,12 @@ impl Buffer {
 
 impl Kept {
     const fn new() -> Self {
-        Self { small: Idle::new(MOST_SMALL_BYTES), large: Idle::new(MOST_LARGE_BYTES), round: 0 }
+        Self { small: Idle::new(KEPT_BYTES / 3), large: Idle::new(KEPT_BYTES / 3 * 2), round: 0 }
+    }
+
+    /// Those that are too many by that go when the next one is given.
+    fn keep_at_most(&mut self, bytes: usize) {
+        (self.small.most_bytes, self.large.most_bytes) = (bytes / 3, bytes / 3 * 2);
     }
 
     fn of(&mut self, capacity: usize) -> &mut Idle {
@@ -115,7 +125,7 @@ impl Idle {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if (LEAST_BYTES..=MOST_LARGE_BYTES / 2).contains(&self.0.capacity()) {
+        if (LEAST_BYTES..=MOST_BYTES).contains(&self.0.capacity()) {
             let gone = kept().give(std::mem::take(&mut self.0));
             drop(gone);
         }
@@ -164,9 +174,10 @@ const LEAST_BYTES: usize = 256 << 10;
 const STEP_BYTES: usize = 256 << 10;
 /// From here on a buffer is a part's rather than records'.
 const LARGE_BYTES: usize = 3 << 20;
-/// Kept at most of each: what a pass goes through, and some parts.
-const MOST_SMALL_BYTES: usize = 16 << 20;
-const MOST_LARGE_BYTES: usize = 40 << 20;
+/// One that is larger was needed once.
+const MOST_BYTES: usize = 16 << 20;
+/// Idle ones take no more, unless somebody says otherwise.
+const KEPT_BYTES: usize = 48 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -200,9 +211,12 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_may_be_and_the_oldest_goes_first() {
-        let mut kept = kept_of(&[16 << 20, 12 << 20, 10 << 20, 1 << 20]);
-        assert_eq!(capacities(&kept.give(Vec::with_capacity(5 << 20))), [16 << 20]);
-        assert_eq!((kept.large.bytes, kept.small.bytes), (27 << 20, 1 << 20));
+        let mut kept = kept_of(&[14 << 20, 8 << 20, 7 << 20, 1 << 20]);
+        assert_eq!(capacities(&kept.give(Vec::with_capacity(5 << 20))), [14 << 20]);
+        assert_eq!((kept.large.bytes, kept.small.bytes), (20 << 20, 1 << 20));
+        kept.keep_at_most(24 << 20);
+        assert_eq!(capacities(&kept.give(Vec::with_capacity(4 << 20))), [8 << 20]);
+        assert_eq!((kept.large.bytes, kept.small.bytes), (16 << 20, 1 << 20));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hydrant_model::Buffer;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -101,6 +102,8 @@ impl Service {
         let committers = ThreadCommitters::start(SYNC_THREADS);
         let shared: Arc<dyn crate::log::Committers> = Arc::clone(&committers) as _;
         let workshop = Workshop { disk, pool, committers: shared, clock: clock.clone() };
+        // Beside what is in use, for a moment: `Buffer::give_back`.
+        Buffer::keep_at_most(settings.delivery_memory / 2);
         let shop = Shop {
             memory: MemoryBudget::new(settings.delivery_memory),
             workers: Workers::Pool,
