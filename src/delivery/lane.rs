@@ -64,23 +64,18 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
                     sends.push(Send::first(stream, &window, looked.place, open).run());
                 }
             }
-            batch = stream.next_batch(&window, &mut cutter), if known && wish < Wish::Stop && !passes.is_under_way() && !lookup.is_under_way() => match batch {
-                Ok((_, batch)) if stream.is_to_pass(cursor, &batch) => {
-                    stream.report_repeated(cursor, &batch);
-                    passes.begin(stream, batch);
-                }
-                Ok((place, batch)) => match stream.conversion(cursor, &batch) {
-                    Some(conversion) => lookup.begin(stream, conversion, (place, batch)),
-                    None => if let Some(open) = stream.promise(&mut cutter, &batch, cursor, None).await? {
-                        sends.push(Send::first(stream, &window, place, open).run());
-                    }
+            cut = stream.next_batch(&window, &mut cutter), if known && wish < Wish::Stop && !passes.is_under_way() && !lookup.is_under_way() => match cut {
+                Ok((place, batch)) => if let Some((place, batch)) = stream.set_out(cursor, place, batch, &mut passes, &mut lookup)
+                    && let Some(open) = stream.promise(&mut cutter, &batch, cursor, None).await?
+                {
+                    sends.push(Send::first(stream, &window, place, open).run());
                 },
                 Err(error) => {
                     stream.report_unreadable(cursor, &error);
                     cutter.rest(TROUBLE_RETRY);
                 }
             },
-            () = std::future::ready(()), if rewriting.is_some() => passes.rewrite(stream, rewriting),
+            () = std::future::ready(()), if rewriting => passes.rewrite(stream),
         }
         stream.stir();
     }
@@ -116,6 +111,26 @@ impl Stream {
         }
         let place = Arc::clone(window).acquire_owned().await.expect("the window is never closed");
         Ok((place, cutter.next().await?))
+    }
+
+    /// Sends a batch on its way: through processors into the spool, or to look its table up first. What needs neither is given back,
+    /// to be promised at once.
+    fn set_out(
+        self: &Arc<Self>,
+        cursor: Cursor,
+        place: OwnedSemaphorePermit,
+        batch: Batch,
+        passes: &mut Passes,
+        lookup: &mut Lookup,
+    ) -> Option<(OwnedSemaphorePermit, Batch)> {
+        if self.is_to_pass(cursor, &batch) {
+            self.report_repeated(cursor, &batch);
+            passes.begin(self, batch);
+            return None;
+        }
+        let Some(conversion) = self.conversion(cursor, &batch) else { return Some((place, batch)) };
+        lookup.begin(self, conversion, (place, batch));
+        None
     }
 
     /// Decides a batch: its intent is synced before anything of it is sent.

@@ -5,15 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hydrant_model::{Cursor, IntentId, OffsetRange, Seed};
+use hydrant_model::{Cursor, IntentId, Offset, OffsetRange, Seed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::address::{Naming, address};
 use super::cut::{Batch, Cutter};
 use super::lane::TROUBLE_RETRY;
-use super::ledger::{Closed, Contents, Entry, OpenIntent};
-use super::spool::{self, Chained, Copied, Lowest, PartitionId, Pass, Passed, Rewriting, Run, Trouble, Urgency};
+use super::ledger::{Closed, Contents, Entry, OpenIntent, State};
+use super::spool::{self, Chained, Copied, PartitionId, Pass, Passed, Rewriting, Run, Trouble, Urgency};
 use super::stream::{Stream, Wish};
 use super::workers::Work;
 use crate::catalog::Kept;
@@ -27,7 +27,7 @@ pub(super) struct Passes {
     run: Option<Run>,
     /// A rewriting was begun since the last pass.
     has_rewritten: bool,
-    /// After a rewriting that failed.
+    /// After a rewriting that failed, or had nothing to move.
     rest_until: Option<Instant>,
 }
 
@@ -64,24 +64,34 @@ impl Passes {
         self.under_way = Some(Box::pin(async { Made::Passed(Box::new(pass.make().await)) }));
     }
 
-    /// What of the spool is to be rewritten, if nobody writes to it and no pass is ready. Once it has half of what makes the oldest
-    /// leave early, that takes turns with passes: those that are always ready would keep it from ever beginning.
-    pub(super) fn look(&mut self, stream: &Arc<Stream>, cursor: Cursor) -> Option<Lowest> {
+    /// Whether some of the spool is to be rewritten, if nobody writes to it and no pass is ready. Once it has half of what makes the
+    /// oldest leave early, that takes turns with passes: those that are always ready would keep it from ever beginning.
+    pub(super) fn look(&mut self, stream: &Arc<Stream>, cursor: Cursor) -> bool {
         let now = stream.shop.clock.now();
         if self.under_way.is_some() || !cursor.is_main() || self.rest_until.is_some_and(|until| now < until) {
-            return None;
+            return false;
         }
-        let lowest = stream.to_rewrite(now)?;
+        let Some(worth) = stream.rewriting_worth() else { return false };
+        if stream.spool.worth_emptying(stream.spool_sent_from(), worth).is_none() {
+            return false;
+        }
         if !self.has_rewritten && stream.spool.log().disk_bytes() >= stream.log.account().budget() / 4 {
-            self.rewrite(stream, Some(lowest));
-            return None;
+            self.rewrite(stream);
+            return false;
         }
-        Some(lowest)
+        true
     }
 
-    /// Begins to write these partitions once more.
-    pub(super) fn rewrite(&mut self, stream: &Arc<Stream>, lowest: Option<Lowest>) {
-        let Some(lowest) = lowest else { return };
+    /// Begins to write the partitions once more that lie lowest. None does where all of them are due.
+    pub(super) fn rewrite(&mut self, stream: &Arc<Stream>) {
+        let now = stream.shop.clock.now();
+        let worth = stream.rewriting_worth();
+        let hints = stream.current().objects.hints;
+        let lowest = worth.and_then(|worth| stream.spool.to_rewrite(stream.spool_sent_from(), worth, &hints, now));
+        let Some(lowest) = lowest else {
+            self.rest_until = Some(now + TROUBLE_RETRY);
+            return;
+        };
         // What is read stays, even if it leaves meanwhile.
         stream.spool.set_writing(lowest.chains.iter().map(|(_, waiting)| waiting.first).min());
         let run = hydrant_model::SetId(stream.shop.clock.bits());
@@ -191,17 +201,18 @@ impl Stream {
         self.low_water.set(self.delivered_to());
     }
 
-    /// What of the spool is to be written once more: partitions by whose moving much is given back.
-    fn to_rewrite(&self, now: Instant) -> Option<Lowest> {
+    /// How much must be given back for rewriting the spool to be worth it; `None` where it is not to be rewritten now.
+    fn rewriting_worth(&self) -> Option<u64> {
         let (current, log) = (self.current(), self.spool.log());
         let worth = self.shop.settings.rewriting_bytes.min(log.account().budget() / 16);
         // What is not kept by partition leaves at once; and a volume that is full is not filled further to make room.
         let is_asked = self.wish.get() == Wish::Deliver && current.processing.kept == Kept::ByPartition;
-        if !is_asked || self.spool.is_unknown() || log.disk_bytes() < worth || !log.has_room() {
-            return None;
-        }
-        let sent_from = self.ledger.with(super::ledger::State::spool_sent_from);
-        self.spool.to_rewrite(sent_from, worth, &current.objects.hints, now)
+        let is_asked = is_asked && !self.spool.is_unknown() && log.disk_bytes() >= worth && log.has_room();
+        is_asked.then_some(worth)
+    }
+
+    fn spool_sent_from(&self) -> Option<Offset> {
+        self.ledger.with(State::spool_sent_from)
     }
 
     /// What was written once more counts from here on, and no longer where it lay.

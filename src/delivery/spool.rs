@@ -34,7 +34,7 @@ use rewrite::Upkeep;
 pub(super) use group::{hull, named};
 pub(super) use pass::{Pass, Passed, Run, Trouble};
 pub(super) use read::{Chained, SliceFrames, age, chain, scan};
-pub(super) use rewrite::{Copied, Lowest, Rewriting};
+pub(super) use rewrite::{Copied, Rewriting};
 pub(super) use slice::Head;
 pub(super) use table::{Table, Urgency, Waiting};
 

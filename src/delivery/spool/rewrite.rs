@@ -85,15 +85,21 @@ impl Spool {
         hints: &Hints,
         now: Instant,
     ) -> Option<Lowest> {
+        let to = self.worth_emptying(sent_from, worth)?;
+        let chains = self.table.lock().lowest(to, STEP, hints, now);
+        (!chains.is_empty()).then_some(Lowest { chains, to })
+    }
+
+    /// Until where it pays to empty the spool. Costs as little as there are segments and passes whose slices wait, however many
+    /// partitions do.
+    pub(in crate::delivery) fn worth_emptying(&self, sent_from: Option<Offset>, worth: u64) -> Option<Offset> {
         let (mut upkeep, table) = (self.upkeep.lock(), self.table.lock());
         upkeep.stuck.retain(|(partition, was)| table.is_still(*partition, was));
         let stuck = upkeep.stuck.iter().map(|(_, was)| was.first);
         let (low, pinned) = (table.first()?, sent_from.into_iter().chain(stuck).min());
         let most = upkeep.written.saturating_sub(upkeep.copied);
         let stretch = Stretch { low, pinned: pinned.unwrap_or(Offset(u64::MAX)), worth, most };
-        let to = stretch.end(&self.log.segment_ends(), |firsts| table.disk_bytes(firsts))?;
-        let chains = table.lowest(to, STEP, hints, now);
-        (!chains.is_empty()).then_some(Lowest { chains, to })
+        stretch.end(&self.log.segment_ends(), |firsts| table.disk_bytes(firsts))
     }
 
     /// A pass has written slices of so many bytes.
