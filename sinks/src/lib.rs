@@ -22,5 +22,5 @@ pub static SPECS: &[&SinkSpec] = &[&s3::SPEC];
 
 /// The records could not be read or a note not be kept: nothing that the destination is to blame for.
 fn broken_off(error: &BodyError) -> Outcome {
-    Outcome::Retry { error: DeliveryError { code: "InternalError".into(), message: error.to_string() }, after: None }
+    Outcome::Retry { error: DeliveryError::internal(error.to_string()), after: None }
 }

@@ -24,7 +24,7 @@ use super::form::Form;
 use super::lane::TROUBLE_RETRY;
 use super::ledger::{Closed, Entry, Failures, GivenUp, Lacking, State};
 use super::patience::Patience;
-use super::send::{OUR_TROUBLE, READER_BYTES, Send, Step};
+use super::send::{READER_BYTES, Send, Step};
 use super::stages::{Failing, StagesMaker};
 use crate::failpoint::{self, Phase};
 
@@ -117,7 +117,7 @@ impl Send {
     }
 
     fn not_laid_down(&mut self, patience: &mut Patience, message: String) -> Step {
-        let error = DeliveryError { code: OUR_TROUBLE.into(), message };
+        let error = DeliveryError::internal(message);
         self.wait(patience, &error, Some(TROUBLE_RETRY))
     }
 

@@ -17,8 +17,8 @@ pub(super) struct Patience {
     /// Objects that the stream had delivered when this one first failed.
     pub(super) delivered_before: Option<u64>,
     pub(super) parked: bool,
-    /// When it first failed, in this process.
-    pub(super) failing_since: Option<Instant>,
+    /// Under which configuration version, and when, it first failed, in this process.
+    pub(super) failing_since: Option<(u64, Instant)>,
     pub(super) refusals: Refusals,
 }
 

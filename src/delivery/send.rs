@@ -187,9 +187,11 @@ impl Send {
             return false;
         };
         let now = self.stream.shop.clock.now();
-        let failed_for = patience.failing_since.map_or(Duration::ZERO, |since| now - since);
+        // What was changed since may have been what was wrong.
+        let since = patience.failing_since.filter(|(version, _)| *version == plan.version);
+        let failed_for = since.map_or(Duration::ZERO, |(_, since)| now - since);
         let others = self.others_went(patience, 1);
-        others && failed_for >= retry && error.code != OUR_TROUBLE && patience.refusals.is_certain(now)
+        others && failed_for >= retry && !error.is_internal() && patience.refusals.is_certain(now)
     }
 
     /// Whether so many objects of the stream were delivered since this one first failed.
@@ -374,7 +376,9 @@ impl Send {
         if patience.attempts == 0 {
             self.board().failing(true);
         }
-        patience.failing_since.get_or_insert_with(|| self.stream.shop.clock.now());
+        let version = self.stream.current().version;
+        patience.failing_since = patience.failing_since.filter(|(failed, _)| *failed == version);
+        patience.failing_since.get_or_insert_with(|| (version, self.stream.shop.clock.now()));
         let wait = patience.next(self.stream.shop.clock.fraction()).max(after.unwrap_or_default());
         let news = self.board().failed(error, wait);
         self.report(news, patience.attempts, error, wait);
@@ -431,11 +435,8 @@ async fn stalled(stream: &Stream, progress: &Progress, after: Duration) {
 }
 
 fn trouble(message: String) -> Outcome {
-    Outcome::Retry { error: DeliveryError { code: OUR_TROUBLE.into(), message }, after: None }
+    Outcome::Retry { error: DeliveryError::internal(message), after: None }
 }
-
-/// The code of what is nobody's fault but the service's own.
-pub(super) const OUR_TROUBLE: &str = "InternalError";
 
 /// Notes that go to the ledger.
 struct LedgerNotes {

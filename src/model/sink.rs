@@ -118,6 +118,20 @@ pub struct DeliveryError {
     pub message: String,
 }
 
+impl DeliveryError {
+    /// What is nobody's fault but the service's own: records that cannot be read, a body that broke off.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self { code: INTERNAL.to_owned(), message: message.into() }
+    }
+
+    /// Whether it is one of those: it says nothing about the destination.
+    pub fn is_internal(&self) -> bool {
+        self.code == INTERNAL
+    }
+}
+
+const INTERNAL: &str = "InternalError";
+
 /// What is wrong with a configuration whose members are valid one by one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

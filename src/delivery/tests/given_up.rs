@@ -173,26 +173,34 @@ async fn a_partition_that_is_denied_is_tried_for_as_long_as_its_retry_options_sa
 
 #[tokio::test(start_paused = true)]
 async fn retry_options_give_nothing_up_that_nobody_takes_or_that_was_not_tried() {
-    for pausing in [false, true] {
+    for (pausing, changing) in [(false, false), (true, false), (false, true)] {
         let bench = Bench::new();
         let mut plan = spooled::partitioned(1, 1 << 20);
         plan.retry = Some(Duration::from_mins(1));
-        let walking = bench.start(Arc::new(plan), Vec::new());
-        // All of them; or one, whose stream is paused after the first failure.
-        *bench.shelf.denied_key.lock() = Some(if pausing { "p/3/" } else { "p/" }.to_owned());
+        let walking = bench.start(Arc::new(plan.clone()), Vec::new());
+        // All of them; or one, whose stream is paused after the first failure, or told of another destination in time.
+        *bench.shelf.denied_key.lock() = Some(if pausing || changing { "p/3/" } else { "p/" }.to_owned());
         walking.put(0..10).await;
         walking.handle.flush(walking.log.synced().offset);
         bench.clock.sleep(Duration::from_secs(10)).await;
-        walking.handle.pause(pausing).await;
-        bench.clock.sleep(Duration::from_mins(5)).await;
+        if changing {
+            bench.clock.sleep(Duration::from_secs(30)).await;
+            let mut changed = plan.clone();
+            changed.version = 2;
+            assert!(walking.handle.reconfigure(Arc::new(changed)).await);
+            bench.clock.sleep(Duration::from_secs(45)).await;
+        } else {
+            walking.handle.pause(pausing).await;
+            bench.clock.sleep(Duration::from_mins(5)).await;
+        }
         if pausing {
             walking.handle.pause(false).await;
             bench.clock.sleep(Duration::from_secs(30)).await;
         }
         *bench.shelf.denied_key.lock() = None;
         walking.flush().await;
-        assert!(bench.entries("s3-failed").is_empty(), "{pausing}");
-        assert_eq!(bench.delivered().len(), 10, "{pausing}");
+        assert!(bench.entries("s3-failed").is_empty(), "{pausing} {changing}");
+        assert_eq!(bench.delivered().len(), 10, "{pausing} {changing}");
         walking.stop().await;
     }
 }
