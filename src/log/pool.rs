@@ -33,6 +33,8 @@ pub struct PoolSettings {
     pub segment_bytes: u64,
     /// How many are kept ready once logs ask for them.
     pub keep: usize,
+    /// How many are kept of those that logs give back, while logs use them up: what is written again costs less than what is new.
+    pub hold: usize,
     /// Bytes of a reserve file.
     pub reserve_bytes: u64,
     /// How many reserve files are kept.
@@ -43,7 +45,7 @@ pub struct PoolSettings {
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, keep: 4, reserve_bytes: 4 << 20, reserve: 4, growing_bytes: 4 << 20 }
+        Self { segment_bytes: 64 << 20, keep: 4, hold: 12, reserve_bytes: 4 << 20, reserve: 4, growing_bytes: 4 << 20 }
     }
 }
 
@@ -56,6 +58,9 @@ struct State {
     next_number: u64,
     /// Writing more failed; not tried again until space was seen.
     full: bool,
+    /// The fewest that were ready since so many looks at the volume.
+    least_ready: usize,
+    looks: u32,
 }
 
 impl Pool {
@@ -69,7 +74,7 @@ impl Pool {
         for name in disk.list(&dir)? {
             let path = dir.join(&name);
             let (kind, right, keep) = match Path::new(&name).extension().and_then(|kind| kind.to_str()) {
-                Some(SEGMENT) => (&mut state.ready, settings.segment_bytes, settings.keep),
+                Some(SEGMENT) => (&mut state.ready, settings.segment_bytes, settings.hold.max(settings.keep)),
                 Some(RESERVE) => (&mut state.reserve, settings.reserve_bytes, settings.reserve),
                 _ => continue,
             };
@@ -94,6 +99,7 @@ impl Pool {
         let path = {
             let mut state = self.state.lock();
             let path = state.ready.pop();
+            state.least_ready = state.least_ready.min(state.ready.len());
             if state.ready.len() < self.settings.keep {
                 state.wanted = (state.wanted + 1).min(self.settings.keep);
             }
@@ -133,7 +139,8 @@ impl Pool {
     pub(super) fn give(&self, path: &Path, room: u64) -> io::Result<bool> {
         let (kind, to) = {
             let mut state = self.state.lock();
-            let kind = if room == self.settings.segment_bytes && state.ready.len() < self.settings.keep {
+            let most = if self.is_low() { self.settings.keep } else { self.settings.hold.max(self.settings.keep) };
+            let kind = if room == self.settings.segment_bytes && state.ready.len() < most {
                 SEGMENT
             } else if room == self.settings.reserve_bytes && state.reserve.len() < self.settings.reserve {
                 RESERVE
@@ -205,10 +212,11 @@ impl Pool {
         bytes.saturating_add(bytes / 8).saturating_add(self.floor.load(Ordering::Relaxed))
     }
 
-    /// Looks at the volume: below `floor` free bytes, records are refused until there is more again.
+    /// Looks at the volume: below `floor` free bytes, records are refused until there is more again. Segments that nobody has used
+    /// for many looks go; where space is short, at once.
     ///
     /// # Errors
-    /// The volume cannot be asked; what was known stays.
+    /// The volume cannot be asked, and what was known stays; or such a segment not be removed.
     pub fn look_at_space(&self, floor: u64) -> io::Result<()> {
         self.floor.store(floor, Ordering::Relaxed);
         let free = self.disk.free_bytes(&self.dir)?;
@@ -225,7 +233,9 @@ impl Pool {
         if free > missing {
             state.full = false;
         }
-        Ok(())
+        let surplus = state.surplus(self.settings.keep, low);
+        drop(state);
+        surplus.into_iter().try_for_each(|path| self.disk.remove(&path))
     }
 
     /// Whether the volume has less free space than its floor.
@@ -270,6 +280,24 @@ impl Pool {
     }
 }
 
+impl State {
+    /// Takes out what is too much: beyond `keep`, those that were ready all the time for many looks, or all of them `at_once`.
+    fn surplus(&mut self, keep: usize, at_once: bool) -> Vec<PathBuf> {
+        self.looks += 1;
+        let unused = if at_once {
+            self.ready.len()
+        } else if self.looks < LOOKS {
+            return Vec::new();
+        } else {
+            self.least_ready
+        };
+        // From below: nobody has needed those.
+        let surplus = self.ready.drain(..unused.min(self.ready.len().saturating_sub(keep))).collect();
+        (self.looks, self.least_ready) = (0, self.ready.len());
+        surplus
+    }
+}
+
 /// A file whose blocks are written.
 pub(super) struct Ready {
     pub(super) path: PathBuf,
@@ -277,5 +305,7 @@ pub(super) struct Ready {
     pub(super) room: u64,
 }
 
+/// After so many looks at the volume it shows what is not needed.
+const LOOKS: u32 = 60;
 const SEGMENT: &str = "segment";
 const RESERVE: &str = "reserve";

@@ -219,3 +219,46 @@ async fn a_pool_that_found_the_disk_full_fills_again_when_there_is_space() {
     pool.fill();
     assert_eq!(pool_files(&world).len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn segments_that_come_back_are_held_while_logs_use_them_up_and_go_when_nobody_does() {
+    let room = SMALL.segment_bytes;
+    let world = World::with(1, PoolSettings { keep: 1, hold: 4, reserve: 0, ..SMALL });
+    let pool = &world.workshop.pool;
+    let give = |number: usize| {
+        let path = PathBuf::from(format!("/data/1/{number}.log"));
+        world.disk.create_written(&path, room).unwrap();
+        let taken = pool.give(&path, room).unwrap();
+        world.disk.remove(&path).map_err(|error| error.kind()).err().is_some() == taken
+    };
+    let ready = || pool_files(&world).len();
+    let look = |times: usize, floor: u64| (0..times).for_each(|_| pool.look_at_space(floor).unwrap());
+    world.disk.make_dir(Path::new("/data/1")).unwrap();
+    assert!((0..4).all(give));
+    assert_eq!(ready(), 4);
+    assert!(give(4));
+    assert_eq!(ready(), 4, "no more than that");
+    look(60, 0);
+    assert_eq!(ready(), 4, "they came back in this minute");
+    for _ in 0..3 {
+        for _ in 0..2 {
+            world.disk.remove(&pool.take(1).unwrap().path).unwrap();
+        }
+        look(30, 0);
+        assert!((5..7).all(give), "two are used again and again");
+        look(30, 0);
+    }
+    assert_eq!(ready(), 2, "and the two others nobody needs");
+    look(60, 0);
+    assert_eq!(ready(), 1, "nobody has used those");
+    assert!((7..10).all(give));
+    world.disk.set_capacity(Some(1 << 20));
+    look(1, 2 << 20);
+    assert!(pool.is_low());
+    assert_eq!(ready(), 1, "where space is short they go at once");
+    assert!(give(10));
+    assert_eq!(ready(), 1, "and none is held");
+    let settings = PoolSettings { keep: 0, hold: 0, reserve: 0, ..SMALL };
+    drop(Pool::open(Arc::new(world.disk.clone()), PathBuf::from("/data/pool"), settings).unwrap());
+    assert_eq!(ready(), 0, "nor at a start with other settings");
+}

@@ -81,8 +81,14 @@ fn check(records: &[super::world::Read]) {
 async fn sixteen_tasks_append_while_readers_follow_and_all_is_read_back() {
     let data = tempfile::tempdir().unwrap();
     // Small segments: the readers cross from one to the next all the time.
-    let settings =
-        PoolSettings { segment_bytes: 128 << 10, keep: 2, reserve_bytes: 4096, reserve: 0, growing_bytes: 32 << 10 };
+    let settings = PoolSettings {
+        segment_bytes: 128 << 10,
+        keep: 2,
+        hold: 3,
+        reserve_bytes: 4096,
+        reserve: 0,
+        growing_bytes: 32 << 10,
+    };
     let (workshop, committers) = workshop(data.path(), settings);
     let dir = data.path().join("records");
     let log = open(&workshop, &dir, Use::Records, 0);
@@ -155,8 +161,14 @@ fn follow(log: &Log, done: &AtomicBool) -> Vec<super::world::Read> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_and_trims_cross_while_segments_are_recycled() {
     let data = tempfile::tempdir().unwrap();
-    let settings =
-        PoolSettings { segment_bytes: 64 << 10, keep: 2, reserve_bytes: 4096, reserve: 0, growing_bytes: 16 << 10 };
+    let settings = PoolSettings {
+        segment_bytes: 64 << 10,
+        keep: 2,
+        hold: 3,
+        reserve_bytes: 4096,
+        reserve: 0,
+        growing_bytes: 16 << 10,
+    };
     let (workshop, committers) = workshop(data.path(), settings);
     let log = open(&workshop, &data.path().join("records"), Use::Records, 0);
     let reading = log.clone();

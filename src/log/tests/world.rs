@@ -24,8 +24,14 @@ pub(super) struct World {
 }
 
 /// Small files, so that short tests fill them.
-pub(super) const SMALL: PoolSettings =
-    PoolSettings { segment_bytes: 96 << 10, keep: 2, reserve_bytes: 32 << 10, reserve: 2, growing_bytes: 24 << 10 };
+pub(super) const SMALL: PoolSettings = PoolSettings {
+    segment_bytes: 96 << 10,
+    keep: 2,
+    hold: 2,
+    reserve_bytes: 32 << 10,
+    reserve: 2,
+    growing_bytes: 24 << 10,
+};
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
