@@ -16,6 +16,8 @@ use super::{DiskFile, Log};
 pub struct Reader {
     frames: Frames,
     to: Offset,
+    /// The next frame, where it was found and verified already: its bytes are in the window.
+    ready: Option<Found>,
 }
 
 /// Records of one frame, as far as they lie in the range asked for.
@@ -70,7 +72,7 @@ pub enum ReadError {
 impl Log {
     /// Reads `[from, to)`; `to` must not lie beyond the synced end.
     pub fn read(&self, from: Offset, to: Offset) -> Reader {
-        Reader { frames: Frames::new(self.clone(), from, READ_BYTES), to }
+        Reader { frames: Frames::new(self.clone(), from, READ_BYTES), to, ready: None }
     }
 
     /// Reads `[from, to)` as [`Log::read`] does, with little read ahead: for a few records among many others. It begins at `mark`,
@@ -78,7 +80,7 @@ impl Log {
     pub fn read_marked(&self, mark: Mark, from: Offset, to: Offset) -> Reader {
         let mut frames = Frames::new(self.clone(), from, CLOSE_BYTES);
         frames.hint = Some(mark);
-        Reader { frames, to }
+        Reader { frames, to, ready: None }
     }
 
     /// Walks frame headers as [`Log::walk`] does, from the frame of `mark` on.
@@ -97,7 +99,7 @@ impl Log {
 impl Reader {
     /// Reads `[from, to)` next, as [`Log::read_marked`] does. What was read already may be used again.
     pub fn go_to(&mut self, mark: Mark, from: Offset, to: Offset) {
-        self.to = to;
+        (self.to, self.ready) = (to, None);
         self.frames.go_to(mark, from);
     }
 
@@ -116,6 +118,7 @@ impl Reader {
     #[expect(clippy::should_implement_trait, reason = "a view borrows the reader, which an iterator cannot say")]
     pub fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError> {
         let Some(found) = self.found()? else { return Ok(None) };
+        self.ready = None;
         let header = found.header;
         let skip = self.frames.at.0.saturating_sub(header.first.0);
         let stop = self.to.0.min(header.next().0) - header.first.0;
@@ -137,14 +140,15 @@ impl Reader {
 
     /// The next frame that verifies; does not move behind it.
     fn found(&mut self) -> Result<Option<Found>, ReadError> {
-        while self.frames.at < self.to {
+        while self.ready.is_none() && self.frames.at < self.to {
             let Some(found) = self.frames.header()?.filter(|found| found.header.first < self.to) else { break };
             if self.frames.payload_verifies(&found)? {
-                return Ok(Some(found));
+                self.ready = Some(found);
+            } else {
+                self.frames.set_aside_frame(&found)?;
             }
-            self.frames.set_aside_frame(&found)?;
         }
-        Ok(None)
+        Ok(self.ready)
     }
 }
 
@@ -473,6 +477,6 @@ fn size(bytes: u64) -> usize {
 }
 
 const READ_BYTES: usize = 512 << 10;
-const CLOSE_BYTES: usize = 16 << 10;
+const CLOSE_BYTES: usize = 4 << 10;
 const WALK_BYTES: usize = 16 << 10;
 const SEARCH_BYTES: usize = 256 << 10;
