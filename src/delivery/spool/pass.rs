@@ -184,29 +184,44 @@ struct Chunk {
 enum Step {
     /// A processor elsewhere is next.
     Ask,
-    /// The chunk is grouped.
+    /// As much as is done at once is grouped.
     Through,
     /// There are no more records.
     End,
 }
 
 impl Work {
-    /// Takes records on as far as that is done on this thread.
+    /// Takes records on as far as that is done on this thread: until there is something to write, or for about [`LEG_BYTES`].
     fn advance(mut self) -> Result<(Self, Step), String> {
-        let Some(mut chunk) = self.chunk.take() else {
-            if self.waiting.is_empty() {
-                self.waiting = self.gather()?.split();
-            }
-            let Some(arrived) = self.waiting.pop_front() else { return Ok((self, Step::End)) };
-            let records = Records::of(&arrived, Arc::clone(&self.shape.processing.wanted));
-            self.chunk = Some(Chunk { arrived, records, next: 0 });
-            return self.advance();
-        };
-        while let Some(stage) = self.stages.get_mut(chunk.next) {
-            let Processor::Local(local) = stage else {
-                self.chunk = Some(chunk);
+        let mut leg = 0;
+        while leg < LEG_BYTES && !self.groups.are_full() {
+            let Some(chunk) = self.next_chunk()? else { return Ok((self, Step::End)) };
+            leg += chunk.records.bytes();
+            self.chunk = self.take_on(chunk)?;
+            if self.chunk.is_some() {
                 return Ok((self, Step::Ask));
-            };
+            }
+        }
+        Ok((self, Step::Through))
+    }
+
+    /// The chunk that was begun, or the next one.
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, String> {
+        if let Some(chunk) = self.chunk.take() {
+            return Ok(Some(chunk));
+        }
+        if self.waiting.is_empty() {
+            self.waiting = self.gather()?.split();
+        }
+        let Some(arrived) = self.waiting.pop_front() else { return Ok(None) };
+        let records = Records::of(&arrived, Arc::clone(&self.shape.processing.wanted));
+        Ok(Some(Chunk { arrived, records, next: 0 }))
+    }
+
+    /// Takes a chunk through the processors and groups it. Given back where one elsewhere is next.
+    fn take_on(&mut self, mut chunk: Chunk) -> Result<Option<Chunk>, String> {
+        while let Some(stage) = self.stages.get_mut(chunk.next) {
+            let Processor::Local(local) = stage else { return Ok(Some(chunk)) };
             let name = name(&self.shape, chunk.next);
             let done = guard::apply(&self.stream, name, &mut **local, chunk.records, &chunk.arrived);
             chunk.records = done.records;
@@ -233,7 +248,7 @@ impl Work {
             counting.end_with((0, 0), &fates);
         }
         self.note(&fates, &chunk)?;
-        Ok((self, Step::Through))
+        Ok(None)
     }
 
     /// Has the processor that is next do its part elsewhere.
@@ -329,5 +344,7 @@ impl Slices {
 const PARTITIONING: &str = "DynamicPartitioning";
 /// Records are taken through the processors this many bytes at a time.
 const CHUNK_BYTES: usize = 1 << 20;
+/// About as much as is done before others have a turn.
+const LEG_BYTES: usize = 1 << 20;
 /// What a pass holds at most, beside what its processors do: groups, the same again as payloads, a chunk.
 const PASS_BYTES: usize = 16 << 20;
