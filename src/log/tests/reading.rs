@@ -110,6 +110,28 @@ async fn a_walker_finds_its_place_in_a_large_segment_by_marks_also_after_a_resta
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_asks_whether_there_is_more_before_taking_it_reads_nothing_twice() {
+    let world = World::with(1, PoolSettings { growing_bytes: 24 << 20, ..SMALL });
+    let log = world.open(0);
+    let mut mark = None;
+    for _ in 0..40 {
+        let payload = payload(&[vec![1; 60_000], vec![2; 60_000]]);
+        mark = mark.or(Some(log.append(payload, Durability::Synced, Placement::Behind).await.unwrap().mark()));
+    }
+    let end = log.synced().offset;
+    for mut reader in [log.read(Offset(0), end), log.read_marked(mark.unwrap(), Offset(0), end)] {
+        let (before, mut records) = (world.disk.counts().read_bytes, 0);
+        while !reader.is_at_end().unwrap() && !reader.is_at_end().unwrap() {
+            records += reader.next().unwrap().unwrap().records().count();
+        }
+        assert_eq!(records, 80);
+        assert!(reader.next().unwrap().is_none());
+        let read = world.disk.counts().read_bytes - before;
+        assert!((80 * 60_000..80 * 60_000 + 40_000).contains(&read), "{read}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_mark_shows_is_read_without_what_lies_around_it_and_a_wrong_mark_changes_nothing() {
     let settings = PoolSettings { growing_bytes: 2 << 20, ..SMALL };
     let mut world = World::with(1, settings);
