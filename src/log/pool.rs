@@ -22,6 +22,8 @@ pub struct Pool {
     settings: PoolSettings,
     state: Mutex<State>,
     low: AtomicBool,
+    /// The volume has no space for more than is kept ready.
+    tight: AtomicBool,
     /// Free bytes that are kept for records.
     floor: AtomicU64,
 }
@@ -87,8 +89,8 @@ impl Pool {
             let number = name.split('.').next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
             state.next_number = state.next_number.max(number.saturating_add(1));
         }
-        let (low, floor) = (AtomicBool::new(false), AtomicU64::new(0));
-        Ok(Arc::new(Self { disk, dir, settings, state: Mutex::new(state), low, floor }))
+        let (low, tight, floor) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+        Ok(Arc::new(Self { disk, dir, settings, state: Mutex::new(state), low, tight, floor }))
     }
 
     /// A ready-written segment with room for `bytes`, if there is one; otherwise one is wanted.
@@ -139,7 +141,11 @@ impl Pool {
     pub(super) fn give(&self, path: &Path, room: u64) -> io::Result<bool> {
         let (kind, to) = {
             let mut state = self.state.lock();
-            let most = if self.is_low() { self.settings.keep } else { self.settings.hold.max(self.settings.keep) };
+            let most = if self.tight.load(Ordering::Relaxed) {
+                self.settings.keep
+            } else {
+                self.settings.hold.max(self.settings.keep)
+            };
             let kind = if room == self.settings.segment_bytes && state.ready.len() < most {
                 SEGMENT
             } else if room == self.settings.reserve_bytes && state.reserve.len() < self.settings.reserve {
@@ -216,10 +222,17 @@ impl Pool {
     /// for many looks go; where space is short, at once.
     ///
     /// # Errors
-    /// The volume cannot be asked, and what was known stays; or such a segment not be removed.
+    /// The volume cannot be asked, and what was known stays; or such a segment not be removed, which is tried again.
     pub fn look_at_space(&self, floor: u64) -> io::Result<()> {
         self.floor.store(floor, Ordering::Relaxed);
-        let free = self.disk.free_bytes(&self.dir)?;
+        let mut free = self.disk.free_bytes(&self.dir)?;
+        let held = self.settings.hold.saturating_sub(self.settings.keep) as u64 * self.settings.segment_bytes;
+        let tight = free < floor.saturating_add(held);
+        self.tight.store(tight, Ordering::Relaxed);
+        let removed = self.remove_surplus(tight);
+        if matches!(removed, Ok(true)) {
+            free = self.disk.free_bytes(&self.dir)?;
+        }
         let low = free < floor;
         if low != self.low.swap(low, Ordering::Relaxed) {
             tracing::warn!(free, floor, low, "free space on the volume of the logs");
@@ -233,9 +246,21 @@ impl Pool {
         if free > missing {
             state.full = false;
         }
-        let surplus = state.surplus(self.settings.keep, low);
-        drop(state);
-        surplus.into_iter().try_for_each(|path| self.disk.remove(&path))
+        removed.map(|_| ())
+    }
+
+    /// Removes what is too much; whether something was.
+    fn remove_surplus(&self, at_once: bool) -> io::Result<bool> {
+        let mut surplus = self.state.lock().surplus(self.settings.keep, at_once);
+        let some = !surplus.is_empty();
+        while let Some(path) = surplus.pop() {
+            if let Err(error) = self.disk.remove(&path) {
+                surplus.push(path);
+                self.state.lock().ready.append(&mut surplus);
+                return Err(error);
+            }
+        }
+        Ok(some)
     }
 
     /// Whether the volume has less free space than its floor.

@@ -17,7 +17,7 @@ impl Service {
             let failed: Vec<_> = logs.filter(|log| !log.is_writable()).collect();
             let looked = tokio::task::spawn_blocking(move || {
                 if let Err(error) = pool.look_at_space(floor) {
-                    tracing::warn!(%error, "the volume of the logs cannot be asked for free space");
+                    tracing::warn!(%error, "the space on the volume of the logs cannot be looked after");
                 }
                 if pool.wants_filling() {
                     pool.fill();

@@ -251,13 +251,17 @@ async fn segments_that_come_back_are_held_while_logs_use_them_up_and_go_when_nob
     assert_eq!(ready(), 2, "and the two others nobody needs");
     look(60, 0);
     assert_eq!(ready(), 1, "nobody has used those");
-    assert!((7..10).all(give));
-    world.disk.set_capacity(Some(1 << 20));
-    look(1, 2 << 20);
-    assert!(pool.is_low());
-    assert_eq!(ready(), 1, "where space is short they go at once");
-    assert!(give(10));
-    assert_eq!(ready(), 1, "and none is held");
+    for (capacity, floor, low) in [(600 << 10, 0, false), (1 << 20, 2 << 20, true)] {
+        world.disk.set_capacity(None);
+        look(1, 0);
+        assert!((7..10).all(give));
+        world.disk.set_capacity(Some(capacity));
+        look(1, floor);
+        assert_eq!(pool.is_low(), low);
+        assert_eq!(ready(), 1, "where space is short they go at once");
+        assert!(give(10));
+        assert_eq!(ready(), 1, "and none is held");
+    }
     let settings = PoolSettings { keep: 0, hold: 0, reserve: 0, ..SMALL };
     drop(Pool::open(Arc::new(world.disk.clone()), PathBuf::from("/data/pool"), settings).unwrap());
     assert_eq!(ready(), 0, "nor at a start with other settings");
