@@ -40,9 +40,10 @@ impl Buffer {
         Self(kept().take(bytes).unwrap_or_else(|| Vec::with_capacity(bytes.next_multiple_of(STEP_BYTES))))
     }
 
-    /// From now on idle ones take no more than `bytes`: a third of that is for records, two for parts. At first it is 48 MiB.
+    /// From now on idle ones take no more than `bytes`: a third of that is for records, two for parts. At first it is 48 MiB, and it
+    /// never is more.
     pub fn keep_at_most(bytes: usize) {
-        kept().keep_at_most(bytes);
+        kept().keep_at_most(bytes.min(KEPT_BYTES));
     }
 
     /// Gives back those that nobody has used since this was called last: now and then, for as long as the process runs.
@@ -176,7 +177,7 @@ const STEP_BYTES: usize = 256 << 10;
 const LARGE_BYTES: usize = 3 << 20;
 /// One that is larger was needed once.
 const MOST_BYTES: usize = 16 << 20;
-/// Idle ones take no more, unless somebody says otherwise.
+/// Idle ones take no more, or less where somebody says so.
 const KEPT_BYTES: usize = 48 << 20;
 
 #[cfg(test)]
