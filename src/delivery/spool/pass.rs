@@ -196,7 +196,7 @@ impl Work {
         let mut leg = 0;
         while leg < LEG_BYTES && !self.groups.are_full() {
             let Some(chunk) = self.next_chunk()? else { return Ok((self, Step::End)) };
-            leg += chunk.records.bytes();
+            leg += chunk.records.bytes() + chunk.records.len() * LEG_RECORD_BYTES;
             self.chunk = self.take_on(chunk)?;
             if self.chunk.is_some() {
                 return Ok((self, Step::Ask));
@@ -346,5 +346,7 @@ const PARTITIONING: &str = "DynamicPartitioning";
 const CHUNK_BYTES: usize = 1 << 20;
 /// About as much as is done before others have a turn.
 const LEG_BYTES: usize = 1 << 20;
+/// What a record costs there beside its bytes.
+const LEG_RECORD_BYTES: usize = 64;
 /// What a pass holds at most, beside what its processors do: groups, the same again as payloads, a chunk.
 const PASS_BYTES: usize = 16 << 20;
