@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hydrant_model::{Cursor, IntentId, ObjectNameError, OffsetRange, SchemaId, Seed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::address::{Naming, address};
 use super::cut::{Batch, Cutter};
@@ -75,7 +76,7 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
                     cutter.rest(TROUBLE_RETRY);
                 }
             },
-            () = std::future::ready(()), if rewriting => passes.rewrite(stream),
+            () = stream.until(rewriting), if rewriting.is_some() => passes.rewrite(stream),
         }
         stream.stir();
     }
@@ -111,6 +112,15 @@ impl Stream {
         }
         let place = Arc::clone(window).acquire_owned().await.expect("the window is never closed");
         Ok((place, cutter.next().await?))
+    }
+
+    /// Waits until then, if that is ever.
+    async fn until(&self, then: Option<Instant>) {
+        match then {
+            Some(then) if then <= self.shop.clock.now() => {}
+            Some(then) => self.shop.clock.sleep_until(then).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Sends a batch on its way: through processors into the spool, or to look its table up first. What needs neither is given back,

@@ -64,22 +64,21 @@ impl Passes {
         self.under_way = Some(Box::pin(async { Made::Passed(Box::new(pass.make().await)) }));
     }
 
-    /// Whether some of the spool is to be rewritten, if nobody writes to it and no pass is ready. Once it has half of what makes the
-    /// oldest leave early, that takes turns with passes: those that are always ready would keep it from ever beginning.
-    pub(super) fn look(&mut self, stream: &Arc<Stream>, cursor: Cursor) -> bool {
+    /// From when on some of the spool is to be rewritten, if nobody writes to it and no pass is ready. Once it has half of what makes
+    /// the oldest leave early, that takes turns with passes: those that are always ready would keep it from ever beginning.
+    pub(super) fn look(&mut self, stream: &Arc<Stream>, cursor: Cursor) -> Option<Instant> {
+        if self.under_way.is_some() || !cursor.is_main() {
+            return None;
+        }
+        stream.spool.worth_emptying(stream.spool_sent_from(), stream.rewriting_worth()?)?;
         let now = stream.shop.clock.now();
-        if self.under_way.is_some() || !cursor.is_main() || self.rest_until.is_some_and(|until| now < until) {
-            return false;
-        }
-        let Some(worth) = stream.rewriting_worth() else { return false };
-        if stream.spool.worth_emptying(stream.spool_sent_from(), worth).is_none() {
-            return false;
-        }
-        if !self.has_rewritten && stream.spool.log().disk_bytes() >= stream.log.account().budget() / 4 {
+        let from = self.rest_until.filter(|until| now < *until).unwrap_or(now);
+        let is_urgent = stream.spool.log().disk_bytes() >= stream.log.account().budget() / 4;
+        if from == now && is_urgent && !self.has_rewritten {
             self.rewrite(stream);
-            return false;
+            return None;
         }
-        true
+        Some(from)
     }
 
     /// Begins to write the partitions once more that lie lowest. None does where all of them are due.
