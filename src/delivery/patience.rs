@@ -17,9 +17,19 @@ pub(super) struct Patience {
     /// Objects that the stream had delivered when this one first failed.
     pub(super) delivered_before: Option<u64>,
     pub(super) parked: bool,
-    /// Under which configuration version, and when, it first failed, in this process.
-    pub(super) failing_since: Option<(u64, Instant)>,
+    /// Since when it is being tried, as [`FailingSince`] has it.
+    pub(super) failing: Option<FailingSince>,
     pub(super) refusals: Refusals,
+}
+
+/// Since when an object fails, in this process: for as long as the configuration stays as it is, and delivery is not paused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FailingSince {
+    /// The configuration that was in force when that was first reported.
+    pub(super) version: u64,
+    pub(super) since: Instant,
+    /// Objects that the stream had delivered then.
+    pub(super) delivered: u64,
 }
 
 impl Patience {
@@ -31,7 +41,7 @@ impl Patience {
             given_up: BTreeSet::new(),
             delivered_before: None,
             parked: false,
-            failing_since: None,
+            failing: None,
             refusals,
         }
     }

@@ -22,7 +22,7 @@ use super::errors::ErrorsMaker;
 use super::form::{Form, RowsPlan};
 use super::giving_up::Refusals;
 use super::ledger::{Closed, Contents, Entry, Lacking, Ledger, Note, OpenIntent};
-use super::patience::Patience;
+use super::patience::{FailingSince, Patience};
 use super::spool::SliceFrames;
 use super::stages::{Failing, StagesMaker, local_stages};
 use super::stream::Stream;
@@ -93,7 +93,7 @@ impl Send {
         loop {
             if stream.held.get() {
                 // What was not tried was not refused.
-                patience.failing_since = None;
+                patience.failing = None;
             }
             if stream.unless_stopping(stream.released()).await.is_none() {
                 return Ok(None);
@@ -148,8 +148,7 @@ impl Send {
         error: &DeliveryError,
     ) -> Result<Step, Closed> {
         let (parked, now) = (self.board().read().parked, self.stream.shop.clock.now());
-        let delivered = self.stream.ledger.with(|state| state.delivered(self.open.cursor).objects);
-        let is_hopeless = patience.refusals.note(delivered, now, self.stream.is_pressed());
+        let is_hopeless = patience.refusals.note(self.delivered(), now, self.stream.is_pressed());
         let long = PARKED_RETRY.saturating_mul(u32::try_from(parked).unwrap_or(u32::MAX));
         if self.others_went(patience, 1) || parked < UNPROVEN_PARKED || patience.refusals.lasted(now) >= long {
             self.park(patience);
@@ -172,6 +171,8 @@ impl Send {
         match self.ask(plan, sink, patience).await {
             Recovery::Delivered(receipt) => Ok(Step::Done(receipt)),
             Recovery::Unknown(error) => Ok(self.wait(patience, &error, Some(PARKED_RETRY))),
+            // What the attempt was made with is changed: that may be what was wrong.
+            Recovery::Absent if self.stream.current().version != plan.version => Ok(self.wait(patience, error, None)),
             Recovery::Absent => {
                 self.give_up(error, patience.attempts + 1).await?;
                 Ok(Step::Wait(Duration::ZERO))
@@ -182,22 +183,27 @@ impl Send {
     /// Whether the object of a partition has failed for as long as it is to be tried, while others were taken: a bucket that takes
     /// nothing takes no entries of the error output either. A destination that does not even say whether it has the object is waited
     /// for, whatever the time: see [`Send::give_up_unless_there`].
-    fn is_overdue(&self, plan: &Plan, patience: &mut Patience, error: &DeliveryError) -> bool {
+    fn is_overdue(&self, plan: &Plan, patience: &Patience, error: &DeliveryError) -> bool {
         let Some(retry) = plan.retry.filter(|_| self.open.cursor.is_main() && !plan.retry_forever) else {
             return false;
         };
-        let now = self.stream.shop.clock.now();
         // What was changed since may have been what was wrong.
-        let since = patience.failing_since.filter(|(version, _)| *version == plan.version);
-        let failed_for = since.map_or(Duration::ZERO, |(_, since)| now - since);
-        let others = self.others_went(patience, 1);
-        others && failed_for >= retry && !error.is_internal() && patience.refusals.is_certain(now)
+        let version = self.stream.current().version;
+        let Some(failing) = patience.failing.filter(|failing| failing.version == version) else { return false };
+        let now = self.stream.shop.clock.now();
+        let others = self.delivered() > failing.delivered;
+        others && now - failing.since >= retry && !error.is_internal() && patience.refusals.is_certain(now)
     }
 
     /// Whether so many objects of the stream were delivered since this one first failed.
     fn others_went(&self, patience: &mut Patience, how_many: u64) -> bool {
-        let delivered = self.stream.ledger.with(|state| state.delivered(self.open.cursor).objects);
+        let delivered = self.delivered();
         delivered - *patience.delivered_before.get_or_insert(delivered) >= how_many
+    }
+
+    /// Objects of the stream that the destination has taken.
+    fn delivered(&self) -> u64 {
+        self.stream.ledger.with(|state| state.delivered(self.open.cursor).objects)
     }
 
     /// Gives up its place in the window: the batches behind it go first.
@@ -377,8 +383,10 @@ impl Send {
             self.board().failing(true);
         }
         let version = self.stream.current().version;
-        patience.failing_since = patience.failing_since.filter(|(failed, _)| *failed == version);
-        patience.failing_since.get_or_insert_with(|| (version, self.stream.shop.clock.now()));
+        if patience.failing.is_none_or(|failing| failing.version != version) {
+            let (since, delivered) = (self.stream.shop.clock.now(), self.delivered());
+            patience.failing = Some(FailingSince { version, since, delivered });
+        }
         let wait = patience.next(self.stream.shop.clock.fraction()).max(after.unwrap_or_default());
         let news = self.board().failed(error, wait);
         self.report(news, patience.attempts, error, wait);

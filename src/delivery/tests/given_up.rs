@@ -205,6 +205,43 @@ async fn retry_options_give_nothing_up_that_nobody_takes_or_that_was_not_tried()
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn after_a_change_the_time_of_retry_options_runs_anew_and_what_was_taken_before_proves_nothing() {
+    let bench = Bench::new();
+    let mut plan = spooled::partitioned(1, 1 << 20);
+    plan.retry = Some(Duration::from_mins(1));
+    let walking = bench.start(Arc::new(plan.clone()), Vec::new());
+    let put = async |numbers| {
+        walking.put(numbers).await;
+        walking.handle.flush(walking.log.synced().offset);
+    };
+    *bench.shelf.denied_key.lock() = Some("p/3/".to_owned());
+    put(0..10).await;
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    put(10..13).await;
+    bench.clock.sleep(Duration::from_secs(30)).await;
+    // The new destination takes nothing at all.
+    *bench.shelf.denied_key.lock() = Some("p/".to_owned());
+    plan.version = 2;
+    assert!(walking.handle.reconfigure(Arc::new(plan)).await);
+    put(13..20).await;
+    bench.clock.sleep(Duration::from_mins(5)).await;
+    assert!(bench.entries("s3-failed").is_empty(), "it has taken nothing");
+    // And then everything but that.
+    *bench.shelf.denied_key.lock() = Some("p/3/".to_owned());
+    bench.clock.sleep(Duration::from_mins(2)).await;
+    *bench.shelf.denied_key.lock() = None;
+    walking.flush().await;
+    let given_up: Vec<String> = bench.entries("s3-failed").into_iter().map(|(_, raw)| raw).collect();
+    assert!(!given_up.is_empty() && given_up.iter().all(|record| record.ends_with('3')), "{given_up:?}");
+    let objects = bench.shelf.objects.lock().clone();
+    let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
+    let mut all: Vec<String> = main.chain(given_up).collect();
+    all.sort();
+    assert_eq!(all, records(0..20));
+    walking.stop().await;
+}
+
 /// Makes every letter a capital.
 struct Capitals;
 
