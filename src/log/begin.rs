@@ -81,10 +81,12 @@ type Proved = io::Result<(Arc<dyn super::DiskFile>, Option<u64>)>;
 
 /// `None` where a growing file is right, or the pool has nothing.
 fn pool_segment(shared: &Shared, header: &SegmentHeader, busy: bool, first_bytes: u64) -> Option<Proved> {
-    if !busy || shared.settings.rolling == Rolling::OnRequest {
+    // What is delivered of a segment takes space until all of it is: of a small budget, one of the pool would take it whole.
+    let pool = &shared.workshop.pool;
+    if !busy || shared.settings.rolling == Rolling::OnRequest || pool.segment_bytes() > shared.account.budget() / 4 {
         return None;
     }
-    let ready = shared.workshop.pool.take(SEGMENT_HEADER_BYTES as u64 + first_bytes)?;
+    let ready = pool.take(SEGMENT_HEADER_BYTES as u64 + first_bytes)?;
     failpoint::reach(Phase::PoolTaken);
     Some(take_into_use(shared, header, ready))
 }

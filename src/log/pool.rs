@@ -300,6 +300,10 @@ impl Pool {
         &self.dir
     }
 
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.settings.segment_bytes
+    }
+
     pub(super) fn growing_bytes(&self) -> u64 {
         self.settings.growing_bytes
     }

@@ -221,6 +221,20 @@ async fn a_pool_that_found_the_disk_full_fills_again_when_there_is_space() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_small_budget_is_never_used_up_by_what_is_delivered_already() {
+    let mut world = World::new(1);
+    world.budget = 80_000;
+    let log = world.try_open(World::log_settings(1), 0, 0).unwrap();
+    for number in 0..300 {
+        let taken = put(&log, &[vec![1; 3000]]).await;
+        assert!(taken.is_ok(), "record {number}: {taken:?}");
+        world.workshop.pool.fill();
+        // All but the last one are delivered.
+        log.trim(Offset(log.synced().offset.0 - 1)).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn segments_that_come_back_are_held_while_logs_use_them_up_and_go_when_nobody_does() {
     let room = SMALL.segment_bytes;
     let world = World::with(1, PoolSettings { keep: 1, hold: 4, reserve: 0, ..SMALL });
