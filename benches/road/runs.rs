@@ -37,8 +37,6 @@ struct Load {
     megabytes: u64,
     /// Whether delivery is part of what is measured; otherwise nothing is delivered before the measurement is over.
     delivers: bool,
-    /// Mebibytes of an object, where they are delivered meanwhile.
-    object: u64,
     compression: &'static str,
     shape: Shape,
     settings: &'static [(&'static str, &'static str)],
@@ -50,7 +48,6 @@ const PUT: Load = Load {
     connections: 16,
     megabytes: 2000,
     delivers: false,
-    object: 128,
     compression: "UNCOMPRESSED",
     shape: Shape::Bytes,
     settings: &[],
@@ -59,7 +56,7 @@ const ROAD: Load = Load { delivers: true, megabytes: 1500, ..PUT };
 const GZIP: Load = Load { compression: "GZIP", megabytes: 1000, ..ROAD };
 
 /// Every run, in the order in which `all` takes them.
-pub(crate) static RUNS: [Run; 19] = [
+pub(crate) static RUNS: [Run; 18] = [
     run("batch", "PutRecordBatch of 500 x 410 B, durable, nothing delivered", PUT),
     run("ndjson", "4 MiB of NDJSON, durable, nothing delivered", Load { kind: Kind::Ndjson, connections: 4, ..PUT }),
     run(
@@ -89,11 +86,6 @@ pub(crate) static RUNS: [Run; 19] = [
         Load { kind: Kind::Ndjson, ..GZIP },
     ),
     run("keys3", "PutRecordBatch to objects by three partition keys", Load { shape: Shape::Keys, ..ROAD }),
-    run(
-        "keys3by8",
-        "the same in objects of 8 MiB, so that most of the spool is used again",
-        Load { shape: Shape::Keys, object: 8, ..ROAD },
-    ),
     run(
         "echo",
         "PutRecordBatch through a module that gives records back",
@@ -133,7 +125,7 @@ impl Load {
         let server = Server::start(s3.address, self.shape)?;
         let names: Vec<String> = (0..self.streams).map(|number| format!("bench-{number}")).collect();
         for name in &names {
-            let buffer = if self.delivers { (self.object << 20, 900) } else { (5 << 30, 86_400) };
+            let buffer = if self.delivers { (128 << 20, 900) } else { (5 << 30, 86_400) };
             server.create(&Stream {
                 name,
                 bucket: "bench",
