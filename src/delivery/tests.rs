@@ -265,7 +265,7 @@ impl Bench {
         let settings = PoolSettings {
             segment_bytes: 1 << 20,
             keep: 1,
-            hold: 2,
+            spare: 1,
             reserve_bytes: 64 << 10,
             reserve: 1,
             ..PoolSettings::default()

@@ -35,8 +35,8 @@ pub struct PoolSettings {
     pub segment_bytes: u64,
     /// How many are kept ready once logs ask for them.
     pub keep: usize,
-    /// How many are kept of those that logs give back, while logs use them up: what is written again costs less than what is new.
-    pub hold: usize,
+    /// How many more are held of those that logs give back, while logs use them up: what is written again costs less than what is new.
+    pub spare: usize,
     /// Bytes of a reserve file.
     pub reserve_bytes: u64,
     /// How many reserve files are kept.
@@ -47,7 +47,7 @@ pub struct PoolSettings {
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, keep: 4, hold: 12, reserve_bytes: 4 << 20, reserve: 4, growing_bytes: 4 << 20 }
+        Self { segment_bytes: 64 << 20, keep: 4, spare: 8, reserve_bytes: 4 << 20, reserve: 4, growing_bytes: 4 << 20 }
     }
 }
 
@@ -76,7 +76,7 @@ impl Pool {
         for name in disk.list(&dir)? {
             let path = dir.join(&name);
             let (kind, right, keep) = match Path::new(&name).extension().and_then(|kind| kind.to_str()) {
-                Some(SEGMENT) => (&mut state.ready, settings.segment_bytes, settings.hold.max(settings.keep)),
+                Some(SEGMENT) => (&mut state.ready, settings.segment_bytes, settings.keep + settings.spare),
                 Some(RESERVE) => (&mut state.reserve, settings.reserve_bytes, settings.reserve),
                 _ => continue,
             };
@@ -141,12 +141,8 @@ impl Pool {
     pub(super) fn give(&self, path: &Path, room: u64) -> io::Result<bool> {
         let (kind, to) = {
             let mut state = self.state.lock();
-            let most = if self.tight.load(Ordering::Relaxed) {
-                self.settings.keep
-            } else {
-                self.settings.hold.max(self.settings.keep)
-            };
-            let kind = if room == self.settings.segment_bytes && state.ready.len() < most {
+            let spare = if self.tight.load(Ordering::Relaxed) { 0 } else { self.settings.spare };
+            let kind = if room == self.settings.segment_bytes && state.ready.len() < self.settings.keep + spare {
                 SEGMENT
             } else if room == self.settings.reserve_bytes && state.reserve.len() < self.settings.reserve {
                 RESERVE
@@ -226,8 +222,7 @@ impl Pool {
     pub fn look_at_space(&self, floor: u64) -> io::Result<()> {
         self.floor.store(floor, Ordering::Relaxed);
         let mut free = self.disk.free_bytes(&self.dir)?;
-        let held = self.settings.hold.saturating_sub(self.settings.keep) as u64 * self.settings.segment_bytes;
-        let tight = free < floor.saturating_add(held);
+        let tight = free < floor.saturating_add(self.settings.spare as u64 * self.settings.segment_bytes);
         self.tight.store(tight, Ordering::Relaxed);
         let removed = self.remove_surplus(tight);
         if matches!(removed, Ok(true)) {

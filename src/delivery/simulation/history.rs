@@ -325,7 +325,7 @@ impl History {
         let settings = PoolSettings {
             segment_bytes: 96 << 10,
             keep: 2,
-            hold: 4,
+            spare: 2,
             reserve_bytes: 64 << 10,
             reserve: 2,
             growing_bytes: 24 << 10,

@@ -237,7 +237,7 @@ async fn a_small_budget_is_never_used_up_by_what_is_delivered_already() {
 #[tokio::test(start_paused = true)]
 async fn segments_that_come_back_are_held_while_logs_use_them_up_and_go_when_nobody_does() {
     let room = SMALL.segment_bytes;
-    let world = World::with(1, PoolSettings { keep: 1, hold: 4, reserve: 0, ..SMALL });
+    let world = World::with(1, PoolSettings { keep: 1, spare: 3, reserve: 0, ..SMALL });
     let pool = &world.workshop.pool;
     let give = |number: usize| {
         let path = PathBuf::from(format!("/data/1/{number}.log"));
@@ -276,7 +276,7 @@ async fn segments_that_come_back_are_held_while_logs_use_them_up_and_go_when_nob
         assert!(give(10));
         assert_eq!(ready(), 1, "and none is held");
     }
-    let settings = PoolSettings { keep: 0, hold: 0, reserve: 0, ..SMALL };
+    let settings = PoolSettings { keep: 0, spare: 0, reserve: 0, ..SMALL };
     drop(Pool::open(Arc::new(world.disk.clone()), PathBuf::from("/data/pool"), settings).unwrap());
     assert_eq!(ready(), 0, "nor at a start with other settings");
 }

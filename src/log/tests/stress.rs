@@ -84,7 +84,7 @@ async fn sixteen_tasks_append_while_readers_follow_and_all_is_read_back() {
     let settings = PoolSettings {
         segment_bytes: 128 << 10,
         keep: 2,
-        hold: 3,
+        spare: 1,
         reserve_bytes: 4096,
         reserve: 0,
         growing_bytes: 32 << 10,
@@ -164,7 +164,7 @@ async fn readers_and_trims_cross_while_segments_are_recycled() {
     let settings = PoolSettings {
         segment_bytes: 64 << 10,
         keep: 2,
-        hold: 3,
+        spare: 1,
         reserve_bytes: 4096,
         reserve: 0,
         growing_bytes: 16 << 10,

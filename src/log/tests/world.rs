@@ -27,7 +27,7 @@ pub(super) struct World {
 pub(super) const SMALL: PoolSettings = PoolSettings {
     segment_bytes: 96 << 10,
     keep: 2,
-    hold: 2,
+    spare: 0,
     reserve_bytes: 32 << 10,
     reserve: 2,
     growing_bytes: 24 << 10,
