@@ -52,9 +52,7 @@ async fn an_object_that_is_refused_while_others_go_leaves_through_the_error_outp
         assert_eq!(entry["attemptsMade"], 10);
         assert!(entry["arrivalTimestamp"].as_u64() < entry["attemptEndingTimestamp"].as_u64());
     }
-    let objects = bench.shelf.objects.lock().clone();
-    let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
-    let mut main: Vec<String> = main.collect();
+    let mut main = in_objects(&bench);
     main.sort();
     assert_eq!(main, records(10..300));
     assert_eq!(walking.handle.stream.boards.main.read().parked, 0);
@@ -133,13 +131,7 @@ async fn a_partition_s_object_that_is_given_up_takes_none_of_the_others_with_it(
         }
     }
     walking.flush().await;
-    let given_up: Vec<String> = bench.entries("s3-failed").into_iter().map(|(_, raw)| raw).collect();
-    assert!(!given_up.is_empty() && given_up.iter().all(|record| record.ends_with('3')), "{given_up:?}");
-    let objects = bench.shelf.objects.lock().clone();
-    let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
-    let mut all: Vec<String> = main.chain(given_up).collect();
-    all.sort();
-    assert_eq!(all, records(0..200));
+    some_of_one_partition_are_given_up_and_each_is_there_once(&bench, &records(0..200));
     walking.stop().await;
 }
 
@@ -164,9 +156,7 @@ async fn a_partition_that_is_denied_is_tried_for_as_long_as_its_retry_options_sa
         for (entry, raw) in told {
             assert_eq!((&entry["errorCode"], raw.as_str()), (&"S3.AccessDenied".into(), "record 000003"));
         }
-        let objects = bench.shelf.objects.lock().clone();
-        let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
-        assert_eq!(main.count(), 10 - usize::from(gives_up));
+        assert_eq!(in_objects(&bench).len(), 10 - usize::from(gives_up));
         walking.stop().await;
     }
 }
@@ -232,14 +222,23 @@ async fn after_a_change_the_time_of_retry_options_runs_anew_and_what_was_taken_b
     bench.clock.sleep(Duration::from_mins(2)).await;
     *bench.shelf.denied_key.lock() = None;
     walking.flush().await;
+    some_of_one_partition_are_given_up_and_each_is_there_once(&bench, &records(0..20));
+    walking.stop().await;
+}
+
+/// Records in objects of the stream, not of its error output.
+fn in_objects(bench: &Bench) -> Vec<String> {
+    let objects = bench.shelf.objects.lock().clone();
+    objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object)).collect()
+}
+
+/// Of partition 3, that is; and `all` is everything that was put.
+fn some_of_one_partition_are_given_up_and_each_is_there_once(bench: &Bench, all: &[String]) {
     let given_up: Vec<String> = bench.entries("s3-failed").into_iter().map(|(_, raw)| raw).collect();
     assert!(!given_up.is_empty() && given_up.iter().all(|record| record.ends_with('3')), "{given_up:?}");
-    let objects = bench.shelf.objects.lock().clone();
-    let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
-    let mut all: Vec<String> = main.chain(given_up).collect();
-    all.sort();
-    assert_eq!(all, records(0..20));
-    walking.stop().await;
+    let mut told = [in_objects(bench), given_up].concat();
+    told.sort();
+    assert_eq!(told, all);
 }
 
 /// Makes every letter a capital.
@@ -278,9 +277,8 @@ async fn an_entry_shows_the_record_as_it_arrived_while_that_is_kept_and_else_wha
         walking.flush().await;
         let told = bench.entries("s3-failed");
         assert!(!told.is_empty() && told.iter().all(|(_, raw)| raw.starts_with(shown)), "{kept:?}: {told:?}");
-        let objects = bench.shelf.objects.lock().clone();
-        let main = objects.iter().filter(|(key, _)| key.starts_with("p/")).flat_map(|(_, object)| lines(object));
-        let mut all: Vec<String> = main.chain(told.into_iter().map(|(_, raw)| raw.to_uppercase())).collect();
+        let mut all = in_objects(&bench);
+        all.extend(told.into_iter().map(|(_, raw)| raw.to_uppercase()));
         all.sort();
         let made: Vec<String> = records(0..300).iter().map(|record| record.to_uppercase()).collect();
         assert_eq!(all, made, "{kept:?}");
