@@ -190,12 +190,11 @@ fn backlog() -> anyhow::Result<Figures> {
     let names: Vec<String> = (0..STREAMS).map(|number| format!("bench-{number}")).collect();
     for (number, name) in names.iter().enumerate() {
         let bucket = if number < STALLED { format!("stalled-{number}") } else { "bench".to_owned() };
-        let buffer = (128 << 20, 86_400);
         server.create(&Stream {
             name,
             bucket: &bucket,
             compression: "GZIP",
-            buffer,
+            buffer: (128 << 20, 86_400),
             shape: Shape::Bytes,
             settings: &[],
         })?;

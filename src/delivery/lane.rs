@@ -76,7 +76,7 @@ pub(super) async fn walk_records(stream: &Arc<Stream>, cursor: Cursor) -> Result
                     cutter.rest(TROUBLE_RETRY);
                 }
             },
-            () = stream.until(rewriting), if rewriting.is_some() => passes.rewrite(stream),
+            () = stream.until(rewriting) => passes.rewrite(stream),
         }
         stream.stir();
     }

@@ -83,11 +83,12 @@ impl Log {
         Reader { frames, to, ready: None }
     }
 
-    /// Walks frame headers as [`Log::walk`] does, from the frame of `mark` on.
+    /// Walks frame headers as [`Log::walk`] does, from the frame of `mark` on, with little read ahead: for a few frames among many
+    /// others.
     pub fn walk_marked(&self, mark: Mark) -> Walker {
-        let mut walker = self.walk(mark.offset);
-        walker.frames.hint = Some(mark);
-        walker
+        let mut frames = Frames::new(self.clone(), mark.offset, HEAD_BYTES);
+        frames.hint = Some(mark);
+        Walker { frames }
     }
 
     /// Walks frame headers from `from` on, without touching bodies.
@@ -479,4 +480,6 @@ fn size(bytes: u64) -> usize {
 const READ_BYTES: usize = 512 << 10;
 const CLOSE_BYTES: usize = 4 << 10;
 const WALK_BYTES: usize = 16 << 10;
+/// A frame's header, the lengths of a hundred records, and the first of them if it is short.
+const HEAD_BYTES: usize = 1 << 10;
 const SEARCH_BYTES: usize = 256 << 10;

@@ -19,7 +19,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use hydrant_model::{Hints, Offset, OffsetRange, SetId};
+use bytes::Bytes;
+use hydrant_model::{Buffer, Hints, Offset, OffsetRange, SetId};
 use tokio::time::Instant;
 
 use super::slice::Head;
@@ -227,6 +228,8 @@ struct Chain {
     was: Waiting,
     heads: Vec<Offset>,
     rest: std::iter::Peekable<std::vec::IntoIter<(SliceAt, Head)>>,
+    /// Bytes of the records in `rest`.
+    left: u64,
 }
 
 /// A slice that is not written yet.
@@ -236,7 +239,7 @@ struct Slice {
     arrival_ms: u64,
     /// The head's first; its bytes are filled in at the end.
     lengths: Vec<u32>,
-    body: Vec<u8>,
+    body: Buffer,
 }
 
 impl Copying {
@@ -257,9 +260,11 @@ impl Copying {
             if bytes > 0 && bytes + head.disk_bytes() > LOT_BYTES {
                 return Ok((self, true));
             }
+            let room = chain.left.min(LOT_BYTES.saturating_sub(bytes)).max(head.bytes);
             bytes += head.disk_bytes();
+            chain.left = chain.left.saturating_sub(head.bytes);
             if let Some((at, head)) = chain.rest.next()
-                && !self.copy(at, &head)?
+                && !self.copy(at, &head, room)?
                 && let Some(Chain { partition, was, .. }) = self.current.take()
             {
                 self.lot.retain(|slice| slice.head.partition != partition);
@@ -272,7 +277,8 @@ impl Copying {
         let Chained { slices, is_whole } = chain(&self.log, &self.ledger, partition, &was)?;
         if is_whole && slices.len() == usize::try_from(was.slices).unwrap_or(usize::MAX) {
             let heads = slices.iter().map(|(at, _)| at.head).collect();
-            self.current = Some(Chain { partition, was, heads, rest: slices.into_iter().peekable() });
+            let rest = slices.into_iter().peekable();
+            self.current = Some(Chain { partition, was, heads, rest, left: was.bytes });
         } else {
             // A slice is damaged; or it has left meanwhile, and this is forgotten at once.
             self.copied.stuck.push((partition, was));
@@ -280,10 +286,10 @@ impl Copying {
         Ok(())
     }
 
-    /// Adds a slice to the partition's; `false` if not all of it can be read.
-    fn copy(&mut self, at: SliceAt, head: &Head) -> Result<bool, ReadError> {
+    /// Adds a slice to the partition's, which is given `room` bytes at first; `false` if not all of it can be read.
+    fn copy(&mut self, at: SliceAt, head: &Head, room: u64) -> Result<bool, ReadError> {
         if self.lot.last().is_none_or(|last| last.head.partition != head.partition) {
-            self.lot.push(Slice::begin(head));
+            self.lot.push(Slice::begin(head, room));
         }
         let Some(slice) = self.lot.last_mut() else { return Ok(false) };
         let (from, to) = (at.head.plus(1), at.head.plus(1 + at.records));
@@ -295,7 +301,6 @@ impl Copying {
             None => self.reader.insert(self.log.read_marked(at.mark(), from, to)),
         };
         let before = (slice.lengths.len(), slice.body.len());
-        slice.body.reserve(usize::try_from(head.bytes).unwrap_or_default());
         while let Some(view) = reader.next()? {
             slice.arrival_ms = slice.arrival_ms.min(view.arrival_ms);
             slice.lengths.extend(view.lengths());
@@ -318,7 +323,7 @@ impl Copying {
             let previous = previous.map(|(at, _)| *at);
             let head = Head { run: self.copied.run, at_least: self.at_least, previous, ..slice.head };
             self.copied.bytes += head.disk_bytes();
-            let payload = Payload { lengths: slice.lengths, body: filled(slice.body, &head).into() };
+            let payload = Payload { lengths: slice.lengths, body: Bytes::from_owner(filled(slice.body, &head)) };
             answers.push((head, self.log.submit_again(payload, slice.arrival_ms)?));
         }
         for (head, answer) in answers {
@@ -330,18 +335,20 @@ impl Copying {
 }
 
 impl Slice {
-    /// An empty one, of the partition that `head` is of, with room for the head.
-    fn begin(head: &Head) -> Self {
+    /// An empty one, of the partition that `head` is of, with its head and room for records of so many bytes.
+    fn begin(head: &Head, room: u64) -> Self {
         let (oldest_ms, source) = (u64::MAX, Offset(u64::MAX));
         let head = Head { records: 0, bytes: 0, oldest_ms, source, ..head.clone() };
-        let body = head.encode();
-        let lengths = vec![u32::try_from(body.len()).unwrap_or(u32::MAX)];
+        let encoded = head.encode();
+        let mut body = Buffer::with_capacity(encoded.len() + usize::try_from(room).unwrap_or_default());
+        body.extend_from_slice(&encoded);
+        let lengths = vec![u32::try_from(encoded.len()).unwrap_or(u32::MAX)];
         Self { head, arrival_ms: u64::MAX, lengths, body }
     }
 }
 
 /// The records with their head, which is as long as it was when it was begun: only the keys make it longer.
-fn filled(mut body: Vec<u8>, head: &Head) -> Vec<u8> {
+fn filled(mut body: Buffer, head: &Head) -> Buffer {
     let head = head.encode();
     if let Some(room) = body.get_mut(..head.len()) {
         room.copy_from_slice(&head);

@@ -61,6 +61,14 @@ fn spool_bytes(walking: &Walking) -> u64 {
     walking.handle.stream.spool.log().disk_bytes()
 }
 
+/// Files of the spool, lowest first.
+fn segments(bench: &Bench) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(bench.dir.path().join("spool")).expect("a directory");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cold_partition_beside_a_hot_one_does_not_pin_the_spool_and_leaves_at_its_own_age() {
     let bench = Bench::new();
@@ -219,6 +227,30 @@ async fn of_a_partition_that_leaves_meanwhile_the_copy_does_not_count() {
     for key in ['a', 'b'] {
         assert_eq!(numbers(&bench, key), [0, 1, 2, 3, 4]);
     }
+    walking.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_failed_is_tried_again_by_itself() {
+    let bench = Bench::new();
+    let walking = walk(&bench, WORTH_BYTES);
+    walking.handle.begun().await;
+    for number in 0..5 {
+        put(&bench, &walking, number, &[('h', 20_000), ('c', 5)]).await;
+    }
+    // The lowest segment, of which only the cold partition is needed.
+    let lowest = segments(&bench).into_iter().next().expect("a spool");
+    let hidden = lowest.with_extension("hidden");
+    std::fs::rename(&lowest, &hidden).expect("it is there");
+    for number in 5..20 {
+        put(&bench, &walking, number, &[('h', 20_000), ('c', 5)]).await;
+    }
+    assert_eq!(rewritten(&bench), 0, "it cannot be read");
+    std::fs::rename(&hidden, &lowest).expect("it is there");
+    bench.clock.sleep(Duration::from_secs(10)).await;
+    assert!(rewritten(&bench) > 0, "nothing else happened meanwhile");
+    walking.flush().await;
+    assert_eq!(numbers(&bench, 'c'), (0..20).collect::<Vec<_>>());
     walking.stop().await;
 }
 
