@@ -17,8 +17,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
-
 use crate::failpoint::CrashAt;
 
 pub use environment::Environment;
@@ -197,10 +195,7 @@ impl<'a> Reader<'a> {
         let ca_bundle = self.variable("AWS_CA_BUNDLE", value::path);
         let delivery_memory = self.value(&DELIVERY_MEMORY, value::memory_within(MIB..=u64::MAX));
         let log_format = self.value(&LOG_FORMAT, value::log_format);
-        let log_filter = self.variable("RUST_LOG", |text| match EnvFilter::builder().parse(text) {
-            Ok(_) => Ok(text.to_owned()),
-            Err(error) => Err(format!("is no log filter such as info,hydrant::delivery=debug: {error}")),
-        });
+        let log_filter = self.variable("RUST_LOG", value::log_filter);
         let shutdown_timeout = self.value(&SHUTDOWN_TIMEOUT, value::seconds);
         let s3_timeout = self.variable("HYDRANT_S3_TIMEOUT", value::seconds);
         let crash_at = self.variable("HYDRANT_CRASH_AT", str::parse);

@@ -115,6 +115,46 @@ fn update_answers_as_the_scenarios_say() {
     }
 }
 
+#[test]
+fn what_is_chosen_at_the_creation_cannot_be_changed() {
+    let strict = Rulebook { rules: Rules::Strict, ..rulebook() };
+    let backup = json!({"RoleARN": "arn:aws:iam::000000000000:role/firehose", "BucketARN": "arn:aws:s3:::backup"});
+    let partitioning =
+        "DynamicPartitioningConfiguration.Enabled is set when a delivery stream is created and cannot be changed";
+    for (before, after, rulebook, message) in [
+        (
+            json!({"S3BackupMode": "Enabled", "S3BackupConfiguration": backup}),
+            json!({"S3BackupMode": "Disabled"}),
+            rulebook(),
+            "S3BackupMode cannot be changed from Enabled to Disabled",
+        ),
+        (
+            json!({}),
+            json!({
+                "Prefix": "!{partitionKeyFromQuery:p}/", "ErrorOutputPrefix": "errors/",
+                "BufferingHints": {"SizeInMBs": 64, "IntervalInSeconds": 60},
+                "DynamicPartitioningConfiguration": {"Enabled": true},
+                "ProcessingConfiguration": {"Enabled": true, "Processors": [{"Type": "MetadataExtraction", "Parameters": [
+                    {"ParameterName": "MetadataExtractionQuery", "ParameterValue": "{p:.p}"},
+                    {"ParameterName": "JsonParsingEngine", "ParameterValue": "JQ-1.6"},
+                ]}]},
+            }),
+            strict,
+            partitioning,
+        ),
+    ] {
+        let mut stored = request("orders");
+        lay_over(&mut stored["ExtendedS3DestinationConfiguration"], before.as_object().expect("members"));
+        let current = Definition::from_request(&stored, &rulebook).expect("valid");
+        let update = json!({
+            "DeliveryStreamName": "orders", "CurrentDeliveryStreamVersionId": "7", "DestinationId": DESTINATION_ID,
+            "ExtendedS3DestinationUpdate": after
+        });
+        let update = UpdateDestination::from_request(&update, &rulebook).expect("valid");
+        assert_eq!(error_of(&update.apply(&current, 7, &rulebook).expect_err("refused")).message, message);
+    }
+}
+
 fn stream(definition: Definition) -> Stream {
     Stream {
         id: hydrant_model::StreamId([1; 16]),

@@ -54,14 +54,16 @@ impl<'s> Counting<'s> {
         Self { stream, processor, came: size(records), began: stream.shop.clock.now() }
     }
 
-    /// `processor` only looks at records: they are counted when it takes them.
-    pub(super) fn look(stream: &'s Stream, processor: &'static str) -> Self {
-        Self { stream, processor, came: (0, 0), began: stream.shop.clock.now() }
-    }
-
     /// It has taken them.
     pub(super) fn end(self, records: &Records, fates: &Fates) {
         self.end_with(size(records), fates);
+    }
+
+    /// It has only set aside what it will not take: `left` are counted when it takes them.
+    pub(super) fn end_without(mut self, left: &Records, fates: &Fates) {
+        let (records, bytes) = size(left);
+        self.came = (self.came.0.saturating_sub(records), self.came.1.saturating_sub(bytes));
+        self.end_with((0, 0), fates);
     }
 
     /// It has taken them, and given on so many records and bytes.

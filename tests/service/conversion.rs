@@ -166,12 +166,19 @@ async fn each_rule_is_told_by_its_message() {
     }
     let constrained = conversion_with(serializer, json!({"ParquetSerDe": {"PageSizeBytes": 1}}));
     assert_eq!(refusal(&hydrant.client, &converting(constrained)).await.code, "ValidationException");
-    // What is off is not looked at, and kept.
-    let mut off = conversion_with(serializer, json!({}));
+    hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn what_is_off_is_not_looked_at_and_kept() {
+    let bench = Bench::new();
+    let hydrant = Hydrant::start(&bench.setup().flag("--strict")).await;
+    let mut off = conversion_with("/OutputFormatConfiguration/Serializer", json!({}));
     off["Enabled"] = json!(false);
     hydrant.client.create(&Stream::new("off").with(CONVERSION, off.clone()).with("CompressionFormat", "GZIP")).await;
     let stored = described(&hydrant.client, "off").await;
-    assert_eq!((&stored[CONVERSION], &stored["BufferingHints"]), (&off, &hints(5)));
+    let hints = json!({ "SizeInMBs": 5, "IntervalInSeconds": 300 });
+    assert_eq!((&stored[CONVERSION], &stored["BufferingHints"]), (&off, &hints));
     hydrant.terminate().await;
 }
 

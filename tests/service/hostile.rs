@@ -24,7 +24,7 @@ struct Places {
 /// Creates a stream of records that go through a module, in calls of `call_mebibytes`.
 pub(crate) async fn create(bench: &Bench, name: &str, module: &[u8], call_mebibytes: &str) {
     replace(bench, name, module);
-    bench.hydrant.client.create(&stream(name, call_mebibytes)).await;
+    bench.hydrant.client.create(&stream(name, call_mebibytes).interval(900.0)).await;
 }
 
 /// A stream of records that go through the module of its name, in calls of `call_mebibytes`.
@@ -40,7 +40,6 @@ pub(crate) fn stream(name: &str, call_mebibytes: &str) -> Stream {
     Stream::new(name)
         .with("ErrorOutputPrefix", format!("{name}-errors/!{{firehose:error-output-type}}/"))
         .with("ProcessingConfiguration", processors(&[lambda]))
-        .interval(900.0)
 }
 
 /// Puts `module` in the place of the one that the stream `name` has.

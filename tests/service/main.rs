@@ -51,5 +51,6 @@ mod modules;
 mod partitions;
 mod processing;
 mod promises;
+mod refusals;
 mod road;
 mod subscription;

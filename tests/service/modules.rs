@@ -1,7 +1,7 @@
 //! Modules that are replaced while their streams run, and what stands beside them.
 
 use crate::guests::{ECHO, judging};
-use crate::harness::Setup;
+use crate::harness::{Setup, until};
 use crate::hostile::{create, replace, stream};
 use crate::processing::Bench;
 
@@ -48,6 +48,34 @@ async fn a_replaced_module_takes_over_between_records_and_one_that_is_no_good_do
     assert_eq!(lines[5..], ["35", "36"]);
     let failed = client.metric("hydrant_error_output_records_total", &["stream=\"s\""]).await;
     assert_eq!(failed, 0);
+    bench.hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn under_load_a_replaced_module_takes_over_at_a_place_of_the_log() {
+    let bench = Bench::new().await;
+    replace(&bench, "s", &marking(b'1'));
+    let client = &bench.hydrant.client;
+    client.create(&stream("s", "0.2").interval(0.05)).await;
+    let mut put = 0;
+    for mark in ['1', '2', '3', '4'] {
+        // Of what was put before some waits, and some is under way.
+        replace(&bench, "s", &marking(u8::try_from(mark).expect("ASCII")));
+        until("something of the new module", async || {
+            let lines: Vec<String> = (put..put + 1000).map(|number| format!("_{number:06}\n")).collect();
+            client.put_lines("s", &lines.concat()).await;
+            put += 1000;
+            bench.bucket.lines("s/").iter().any(|line| line.starts_with(mark)).then_some(())
+        })
+        .await;
+    }
+    client.flush("s").await;
+    let mut lines = bench.bucket.lines("s/");
+    lines.sort_by(|one, other| one[1..].cmp(&other[1..]));
+    let numbers: Vec<usize> = lines.iter().map(|line| line[1..].parse().expect("a number")).collect();
+    assert_eq!(numbers, (0..put).collect::<Vec<_>>(), "each once");
+    let marks: Vec<_> = lines.iter().map(|line| &line[..1]).collect();
+    assert!(marks.is_sorted(), "one took over from the other, in the order of the log");
     bench.hydrant.terminate().await;
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Hydrant, POLL, Stream, until};
-use crate::processing::{Bench, processor, processors};
+use crate::processing::{Bench, give_module, processor, processors};
 
 /// A stream with this prefix whose partition keys come from a query, or from a module.
 fn stream(name: &str, prefix: &str) -> Stream {
@@ -123,10 +123,7 @@ fn files(root: &Path) -> BTreeSet<String> {
 #[tokio::test]
 async fn whatever_a_partition_key_says_nothing_is_written_outside_and_each_record_is_in_one_place() {
     let bench = Bench::new().await;
-    let modules = bench.data.path().join("modules");
-    std::fs::create_dir_all(&modules).expect("a directory");
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("transforms/guest/prebuilt/clicks.wasm");
-    std::fs::copy(module, modules.join("clicks.wasm")).expect("copied");
+    give_module(bench.data.path());
     let client = &bench.hydrant.client;
     // In the middle of a segment, behind a folder, and at the very front of the key; from either source.
     let streams = [

@@ -171,12 +171,17 @@ async fn source_records_are_backed_up_as_they_arrived() {
     bench.hydrant.terminate().await;
 }
 
+/// The module `clicks`, for a service whose data are there.
+pub(crate) fn give_module(data: &Path) {
+    let modules = data.join("modules");
+    std::fs::create_dir_all(&modules).expect("a directory");
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("transforms/guest/prebuilt/clicks.wasm");
+    std::fs::copy(module, modules.join("clicks.wasm")).expect("copied");
+}
+
 #[tokio::test]
 async fn a_module_in_place_of_a_function_changes_records_and_gives_their_partitions() {
     let bench = Bench::new().await;
-    let modules = bench.data.path().join("modules");
-    std::fs::create_dir_all(&modules).expect("a directory");
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("transforms/guest/prebuilt/clicks.wasm");
     let client = &bench.hydrant.client;
     let lambda = processor("Lambda", &[("LambdaArn", "arn:aws:lambda:us-east-1:000000000000:function:clicks")]);
     let stream = Stream::new("s")
@@ -188,7 +193,7 @@ async fn a_module_in_place_of_a_function_changes_records_and_gives_their_partiti
     let refused = client.call("CreateDeliveryStream", &stream.request()).await.expect_err("there is no such module");
     assert_eq!(refused.code, "InvalidArgumentException");
     assert!(refused.message.contains("clicks.wasm"), "{}", refused.message);
-    std::fs::copy(module, modules.join("clicks.wasm")).expect("copied");
+    give_module(bench.data.path());
     client.create(&stream).await;
     let click = |number: usize| {
         let country = ["DE", "FR", ""][number % 3];

@@ -75,7 +75,7 @@ fn envelope(kind: &str, messages: &[String]) -> Vec<u8> {
     packed(envelope.to_string().as_bytes())
 }
 
-fn packed(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn packed(bytes: &[u8]) -> Vec<u8> {
     let mut packing = GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packing.write_all(bytes).expect("memory");
     packing.finish().expect("memory")

@@ -83,6 +83,7 @@ impl Groups {
 
     /// Adds records. One that has no value for a key of the prefix, or one that cannot be part of an object's name, fails; so does
     /// one of a partition too many. What became of it stands with the pass: a crash before has decided nothing, and none does after.
+    /// Tells how many were added, and their bytes.
     pub(super) fn add(
         &mut self,
         records: &Records,
@@ -90,9 +91,10 @@ impl Groups {
         plan: &Plan,
         stream: &Stream,
         fates: &mut Fates,
-    ) {
+    ) -> (u64, u64) {
+        let mut added = (0, 0);
         if records.is_empty() {
-            return;
+            return added;
         }
         let wanted = records.wanted();
         let buffer = self.hold(records);
@@ -120,10 +122,12 @@ impl Groups {
             let Some(group) = self.list.get_mut(index) else { continue };
             group.records.push(Place { buffer, span: record.span });
             group.bytes += bytes.len() as u64;
+            added = (added.0 + 1, added.1 + bytes.len() as u64);
             group.oldest_ms = group.oldest_ms.min(arrival_ms);
             group.source = group.source.min(offset);
             self.bytes += RECORD_BYTES;
         }
+        added
     }
 
     /// Holds the buffer that `records` lie in until they are taken out, and says which it is.

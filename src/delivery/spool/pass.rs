@@ -236,16 +236,16 @@ impl Work {
         }
         let mut fates = Fates::default();
         if let Some(screen) = &mut self.screen {
-            let counting = Counting::look(&self.stream, CONVERSION);
+            let counting = Counting::begin(&self.stream, CONVERSION, &chunk.records);
             chunk.records = screen.apply(chunk.records, &mut fates);
-            counting.end_with((0, 0), &fates);
+            counting.end_without(&chunk.records, &fates);
             self.note(&std::mem::take(&mut fates), &chunk)?;
         }
         let is_partitioned = !self.shape.processing.wanted.is_empty();
-        let counting = is_partitioned.then(|| Counting::look(&self.stream, PARTITIONING));
-        self.groups.add(&chunk.records, &chunk.arrived, &self.shape, &self.stream, &mut fates);
+        let counting = is_partitioned.then(|| Counting::begin(&self.stream, PARTITIONING, &chunk.records));
+        let grouped = self.groups.add(&chunk.records, &chunk.arrived, &self.shape, &self.stream, &mut fates);
         if let Some(counting) = counting {
-            counting.end_with((0, 0), &fates);
+            counting.end_with(grouped, &fates);
         }
         self.note(&fates, &chunk)?;
         Ok(None)

@@ -98,6 +98,33 @@ async fn what_failed_or_was_dropped_is_not_counted_as_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn failures_leave_by_the_age_of_the_oldest_or_by_their_size() {
+    let bench = Bench::new();
+    let refusing = |version, bytes| {
+        let mut plan = Plan::clone(&plan(version, "p/", bytes));
+        plan.processing.stages = vec![Arc::new(Refusing { below: 1000, dropping: false })];
+        Arc::new(plan)
+    };
+    // Records wait a minute; what is refused of them another one.
+    let walking = bench.start(refusing(1, 1 << 20), Vec::new());
+    walking.put(0..3).await;
+    bench.clock.sleep(Duration::from_secs(65)).await;
+    walking.put(3..5).await;
+    bench.clock.sleep(Duration::from_secs(50)).await;
+    assert!(bench.entries("processing-failed").is_empty(), "they wait for more");
+    bench.clock.sleep(Duration::from_secs(15)).await;
+    let told = |bench: &Bench| bench.entries("processing-failed").into_iter().map(|(_, raw)| raw).collect::<Vec<_>>();
+    assert_eq!(told(&bench)[..3], records(0..3));
+    // Three records are an object then, and their entries, which are longer, one as well.
+    assert!(walking.handle.reconfigure(refusing(2, 42)).await);
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    walking.put(5..8).await;
+    bench.clock.sleep(Duration::from_secs(5)).await;
+    assert_eq!(told(&bench), records(0..8));
+    walking.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backup_that_begins_later_has_nothing_waiting_of_what_came_before() {
     let bench = Bench::new();
     let walking = bench.start(plan(1, "p/", 1 << 20), Vec::new());

@@ -220,6 +220,28 @@ async fn records_of_a_partition_too_many_go_to_the_error_output_until_others_hav
 }
 
 #[tokio::test(start_paused = true)]
+async fn past_so_many_partitions_the_oldest_leave_early_and_none_fails() {
+    let bench = Bench::new();
+    let mut plan = partitioned(1, 1 << 20);
+    plan.objects.hints.interval = Duration::from_hours(2);
+    let ground = bench.ground();
+    let settings = Settings { partitions: 5, ..Settings::default() };
+    let walking = Ground { settings, ..ground }.walk(Arc::new(plan), |_| Vec::new()).expect("logs that open");
+    walking.handle.begun().await;
+    for number in 0..10 {
+        walking.put(number..number + 1).await;
+        bench.clock.sleep(Duration::from_secs(5)).await;
+    }
+    bench.clock.sleep(Duration::from_mins(1)).await;
+    // Four wait for their time.
+    assert_eq!(bench.delivered(), records(0..6));
+    walking.flush().await;
+    assert_eq!(bench.delivered(), records(0..10));
+    assert_eq!(bench.shelf.objects.lock().len(), 10, "nothing is in the error output");
+    walking.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_a_partition_with_a_damaged_slice_nothing_else_is_lost_at_a_restart() {
     let bench = Bench::new();
     let walking = bench.start(Arc::new(partitioned(1, 1 << 20)), Vec::new());

@@ -9,7 +9,7 @@ use super::check::check;
 use super::load::Book;
 use super::records::STREAMS;
 use crate::harness::{Bucket, Hydrant, Setup, Stream, s3};
-use crate::processing::{processor, processors};
+use crate::processing::{give_module, processor, processors};
 use crate::scripted::{Reply, Request, Server as Function};
 use crate::server::Server;
 
@@ -90,12 +90,9 @@ impl Site {
 
 /// The module and the tables that streams name.
 fn provide(data: &Path) {
-    let (modules, schemas) = (data.join("modules"), data.join("schemas"));
-    for folder in [&modules, &schemas] {
-        std::fs::create_dir_all(folder).expect("a directory");
-    }
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("transforms/guest/prebuilt/clicks.wasm");
-    std::fs::copy(module, modules.join("clicks.wasm")).expect("copied");
+    give_module(data);
+    let schemas = data.join("schemas");
+    std::fs::create_dir_all(&schemas).expect("a directory");
     let clicks = "CREATE TABLE clicks (id string, country string, section string, n bigint, line string)";
     std::fs::write(schemas.join("lake.clicks.sql"), clicks).expect("written");
     let heavy = "CREATE TABLE heavy (id string, n decimal(20,0), line string, tags array<string>)";

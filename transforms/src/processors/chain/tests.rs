@@ -92,26 +92,6 @@ fn parameters_are_refused_in_aws_s_words() {
     for (processors, message) in [
         (vec![], COUNT),
         (vec![gunzip(); 6], COUNT),
-        (vec![lambda(&[]), lambda(&[])], "Cannot have more than 1 Lambda processor."),
-        (vec![processor("Lambda", &[])], "LambdaArn is required when Lambda processor is used."),
-        (vec![lambda(&[("NumberOfRetries", "301")])], "Number of retries for lambda must be between 0 and 300."),
-        (vec![lambda(&[("NumberOfRetries", "1.5")])], "Number of retries for lambda must be between 0 and 300."),
-        (
-            vec![lambda(&[("BufferSizeInMBs", "3.1"), ("BufferIntervalInSeconds", "60")])],
-            "BufferSizeInMBs for lambda processor must be between 0.2 and 3.",
-        ),
-        (
-            vec![lambda(&[("BufferSizeInMBs", "NaN"), ("BufferIntervalInSeconds", "60")])],
-            "BufferSizeInMBs for lambda processor must be between 0.2 and 3.",
-        ),
-        (
-            vec![lambda(&[("BufferSizeInMBs", "1"), ("BufferIntervalInSeconds", "901")])],
-            "BufferIntervalInSeconds for lambda processor must be between 0 and 900.",
-        ),
-        (
-            vec![lambda(&[("BufferSizeInMBs", "1")])],
-            "Both BufferSizeInMBs and BufferIntervalInSeconds are required to configure buffering for lambda processor.",
-        ),
         (
             vec![processor("RecordDeAggregation", &[("SubRecordType", "XML")])],
             "SubRecordType has to be one of JSON, DELIMITED",
@@ -150,6 +130,34 @@ fn parameters_are_refused_in_aws_s_words() {
         (
             vec![processor("Decompression", &[("Delimiter", "x")])],
             "Processor Decompression has no parameter 'Delimiter'",
+        ),
+    ] {
+        assert_eq!(told(plain(&processors)).1, message);
+    }
+}
+
+#[test]
+fn parameters_of_lambda_are_refused_in_aws_s_words() {
+    for (processors, message) in [
+        (vec![lambda(&[]), lambda(&[])], "Cannot have more than 1 Lambda processor."),
+        (vec![processor("Lambda", &[])], "LambdaArn is required when Lambda processor is used."),
+        (vec![lambda(&[("NumberOfRetries", "301")])], "Number of retries for lambda must be between 0 and 300."),
+        (vec![lambda(&[("NumberOfRetries", "1.5")])], "Number of retries for lambda must be between 0 and 300."),
+        (
+            vec![lambda(&[("BufferSizeInMBs", "3.1"), ("BufferIntervalInSeconds", "60")])],
+            "BufferSizeInMBs for lambda processor must be between 0.2 and 3.",
+        ),
+        (
+            vec![lambda(&[("BufferSizeInMBs", "NaN"), ("BufferIntervalInSeconds", "60")])],
+            "BufferSizeInMBs for lambda processor must be between 0.2 and 3.",
+        ),
+        (
+            vec![lambda(&[("BufferSizeInMBs", "1"), ("BufferIntervalInSeconds", "901")])],
+            "BufferIntervalInSeconds for lambda processor must be between 0 and 900.",
+        ),
+        (
+            vec![lambda(&[("BufferSizeInMBs", "1")])],
+            "Both BufferSizeInMBs and BufferIntervalInSeconds are required to configure buffering for lambda processor.",
         ),
     ] {
         assert_eq!(told(plain(&processors)).1, message);

@@ -2,7 +2,7 @@
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
-use jaq_core::path::Part;
+use jaq_core::path::{Part, Path};
 
 use super::library::IMPURE;
 
@@ -71,11 +71,8 @@ fn look<'q>(term: &Tree<'q>, depth: usize, within: &mut Vec<(&'q str, usize)>) -
         }
         Term::IfThenElse(branches, otherwise) => {
             let depth = depth + branches.len();
-            branches.iter().try_for_each(|(condition, then)| {
-                look(condition, depth, within)?;
-                look(then, depth, within)
-            })?;
-            otherwise.as_ref().map_or(Ok(()), |otherwise| look(otherwise, depth, within))
+            let terms = branches.iter().flat_map(|(condition, then)| [condition, then]);
+            terms.chain(otherwise.as_deref()).try_for_each(|term| look(term, depth, within))
         }
         Term::Def(definitions, body) => {
             definitions.iter().try_for_each(|definition| look_definition(definition, depth, within))?;
@@ -88,15 +85,17 @@ fn look<'q>(term: &Tree<'q>, depth: usize, within: &mut Vec<(&'q str, usize)>) -
         Term::Var(name) => variable(name),
         Term::Path(base, path) => {
             look(base, depth, within)?;
-            let depth = depth + path.0.len();
-            path.0.iter().try_for_each(|(part, _)| match part {
-                Part::Index(index) => look(index, depth, within),
-                Part::Range(from, to) => {
-                    [from, to].into_iter().flatten().try_for_each(|bound| look(bound, depth, within))
-                }
-            })
+            look_path(path, depth, within)
         }
     }
+}
+
+fn look_path<'q>(path: &Path<Tree<'q>>, depth: usize, within: &mut Vec<(&'q str, usize)>) -> Result<(), String> {
+    let depth = depth + path.0.len();
+    path.0.iter().try_for_each(|(part, _)| match part {
+        Part::Index(index) => look(index, depth, within),
+        Part::Range(from, to) => [from, to].into_iter().flatten().try_for_each(|bound| look(bound, depth, within)),
+    })
 }
 
 fn look_definition<'q>(

@@ -154,13 +154,7 @@ fn reference(hive_type: &HiveType, value: &Value) -> Option<Value> {
         HiveType::BigInt => whole(i64::MIN, i64::MAX),
         HiveType::Double => Some(json!(number()?.parse::<f64>().ok()?)),
         HiveType::Float => Some(json!(f64::from(number()?.parse::<f32>().ok()?))),
-        HiveType::Decimal { .. } => {
-            // Quarters and halves at scale 2 are exact in a double.
-            let hundredths = number()?.parse::<f64>().ok()? * 100.0;
-            (hundredths.abs() < 1e7)
-                .then(|| json!(format!("{:.2}", hundredths / 100.0)).to_string().replace("-0.00", "0.00"))
-                .and_then(|text| serde_json::from_str(&text).ok())
-        }
+        HiveType::Decimal { .. } => hundredths(&number()?),
         HiveType::String | HiveType::Varchar(_) => {
             let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
             let most = if *hive_type == HiveType::String { usize::MAX } else { 3 };
@@ -182,6 +176,14 @@ fn reference(hive_type: &HiveType, value: &Value) -> Option<Value> {
         HiveType::Struct(fields) => fields_of(fields, value),
         _ => unreachable!("never drawn"),
     }
+}
+
+/// A decimal of scale 2, in which quarters and halves are exact in a double.
+fn hundredths(number: &str) -> Option<Value> {
+    let hundredths = number.parse::<f64>().ok()? * 100.0;
+    (hundredths.abs() < 1e7)
+        .then(|| json!(format!("{:.2}", hundredths / 100.0)).to_string().replace("-0.00", "0.00"))
+        .and_then(|text| serde_json::from_str(&text).ok())
 }
 
 fn fields_of(fields: &[StructField], value: &Value) -> Option<Value> {
