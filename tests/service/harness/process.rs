@@ -197,6 +197,13 @@ impl Hydrant {
         peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
     }
 
+    /// What it has read so far, from files and connections.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).expect("a process");
+        let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).expect("bytes");
+        read.parse().expect("a number")
+    }
+
     /// SIGHUP: the stream files are read again.
     pub(crate) fn hang_up(&self) {
         self.signal(Signal::HUP);
