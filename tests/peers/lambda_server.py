@@ -49,10 +49,10 @@ class Invocation:
 
 
 class Lambda:
-    """The service; `with Lambda(folder) as service` runs it on a free port."""
+    """The service; `with Lambda(folder) as service` runs it on a free port. Who signs with another `secret` is not let in."""
 
     def __init__(self, folder: Path, signed: bool = True):
-        self.folder, self.signed, self.functions = folder, signed, {}
+        self.folder, self.signed, self.secret, self.functions = folder, signed, SECRET_KEY, {}
         self.requests: list[tuple[str, str | None]] = []  # function and qualifier of each call that was let in
         self.http = serve(Invokes, self)
         self.url = f"http://127.0.0.1:{self.http.server_port}"
@@ -65,17 +65,24 @@ class Lambda:
         for function in self.functions.values():
             function.close()
 
-    def add(self, name: str, handler: str, seconds: float = 30, concurrency: int = 10) -> str:
-        """Starts a function and gives its ARN; it may run for `seconds`, and be called so often at once."""
-        self.functions[name] = Function(self, name, handler, seconds, concurrency)
+    def add(self, name: str, handler: str, seconds: float = 30, concurrency: int = 10, **environment: str) -> str:
+        """Starts a function, in place of the one of its name, and gives its ARN.
+
+        It may run for `seconds`, be called so often at once, and has `environment` beside what AWS gives to all.
+        """
+        if replaced := self.functions.pop(name, None):
+            replaced.close()
+        self.functions[name] = Function(self, name, handler, seconds, concurrency, environment)
         return self.functions[name].arn
 
 
 class Function:
     """A function with its Runtime API and the process behind it."""
 
-    def __init__(self, service: Lambda, name: str, handler: str, seconds: float, concurrency: int):
-        self.arn = f"arn:aws:lambda:{REGION}:000000000000:function:{name}"
+    def __init__(
+        self, service: Lambda, name: str, handler: str, seconds: float, concurrency: int, environment: dict[str, str],
+    ):
+        self.arn = function_arn(name)
         self.seconds, self.free = seconds, threading.BoundedSemaphore(concurrency)
         self.one_at_a_time = threading.Lock()
         self.waiting: queue.Queue[Invocation] = queue.Queue()
@@ -87,6 +94,9 @@ class Function:
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.http.server_port}",
             "AWS_LAMBDA_FUNCTION_NAME": name, "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+            # As of the function's role; and a home without the AWS settings of whoever runs the tests.
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "HOME": str(service.folder),
+            **environment,
         }
         argv = [sys.executable, "-m", "awslambdaric", handler]
         self.process = Process(name, argv, service.folder / f"{name}.log", env, cwd=HERE)
@@ -121,6 +131,10 @@ class Function:
             while not invocation.done.wait(0.02):
                 if self.broken:
                     invocation.end(json.dumps(self.broken).encode(), failed=True)
+                elif self.ended() and self.running is not invocation:
+                    # It ended over the one before, and never took this one.
+                    self.restart()
+                    self.waiting.put(invocation)
                 elif self.ended():
                     message = f"RequestId: {invocation.id} Error: Runtime exited with error: exit status 1"
                     invocation.fail("Runtime.ExitError", message)
@@ -174,8 +188,7 @@ class Invokes(Handler):
         function = self.owner.functions.get(name)
         if function is None or qualifier not in (None, "$LATEST"):
             suffix = f":{qualifier}" if qualifier else ""
-            arn = f"arn:aws:lambda:{REGION}:000000000000:function:{name}{suffix}"
-            return self.refuse(404, "ResourceNotFoundException", f"Function not found: {arn}")
+            return self.refuse(404, "ResourceNotFoundException", f"Function not found: {function_arn(name)}{suffix}")
         if len(event) > MOST_PAYLOAD_BYTES:
             message = f"{len(event)} byte payload is too large for the RequestResponse invocation type (limit 6291456 bytes)"
             return self.refuse(413, "RequestTooLargeException", message)
@@ -205,7 +218,7 @@ class Invokes(Handler):
             return "InvalidSignatureException", f"not signed: {missing}"
         request = AWSRequest("POST", f"http://{headers['host']}{self.path}", headers, body)
         request.context["timestamp"] = headers["x-amz-date"]
-        auth = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "lambda", region)
+        auth = SigV4Auth(Credentials(ACCESS_KEY, self.owner.secret), "lambda", region)
         expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
         if not hmac.compare_digest(expected, signature):
             return "InvalidSignatureException", "The request signature we calculated does not match the signature you provided."
@@ -243,6 +256,10 @@ class RuntimeApi(Handler):
             return self.answer(413, b'{"errorType":"RequestEntityTooLarge","errorMessage":"Exceeded maximum allowed payload size"}')
         invocation.end(body, failed=told[2] == "error")
         self.answer(202, b'{"status":"OK"}')
+
+
+def function_arn(name: str) -> str:
+    return f"arn:aws:lambda:{REGION}:000000000000:function:{name}"
 
 
 def serve(handler: type[Handler], owner) -> ThreadingHTTPServer:

@@ -1,7 +1,10 @@
-"""Functions written for AWS, in AWS's own runtime client, called over Invoke with events as hydrant makes them."""
+"""Functions written for AWS, in AWS's own runtime client, called over Invoke: by hydrant, and with events as it makes them."""
 
 import base64
+import gzip
 import json
+import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
@@ -10,11 +13,13 @@ import botocore.exceptions
 import pytest
 import requests
 
-from lambda_server import Lambda
+from lambda_server import Lambda, function_arn
 from service import hints, stream
 from stores import ACCESS_KEY, SECRET_KEY
 
 HANDLER = "lambda_handler.handler"
+MEBIBYTE = 1024 * 1024
+NEVER = hints(128, 900)  # only a flush cuts within a test
 
 
 @pytest.fixture
@@ -67,6 +72,34 @@ def refusal(call) -> tuple[int, str]:
     return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
 
 
+def asking(arn: str, **parameters) -> dict:
+    """`ProcessingConfiguration` of a stream that asks a function."""
+    named = {"LambdaArn": arn, **parameters}
+    given = [{"ParameterName": name, "ParameterValue": str(value)} for name, value in named.items()]
+    return {"Enabled": True, "Processors": [{"Type": "Lambda", "Parameters": given}]}
+
+
+def asking_stream(bucket: str, arn: str, **parameters) -> dict:
+    return stream(
+        bucket,
+        Prefix="lines/",
+        ErrorOutputPrefix="errors/!{firehose:error-output-type}/",
+        BufferingHints=NEVER,
+        ProcessingConfiguration=asking(arn, **parameters),
+    )
+
+
+def delivered(store, bucket: str) -> list[bytes]:
+    """Lines in the order of their objects' names, which for objects of one second is any."""
+    return [line for found in store.objects(bucket, "lines/") for line in found.body.splitlines()]
+
+
+def error_entries(store, bucket: str) -> list[dict]:
+    """What lies in the error output."""
+    assert store.keys(bucket, "errors/") == store.keys(bucket, "errors/processing-failed/")
+    return [json.loads(line) for found in store.objects(bucket, "errors/") for line in found.body.splitlines()]
+
+
 def test_a_handler_written_for_aws_answers_hydrants_event(functions):
     functions.add("clean", HANDLER)
     payload = event({"page": "/ü", "country": "DE"}, {"do": "drop"}, {"do": "fail"}, {"page": "/b"})
@@ -84,17 +117,13 @@ def test_a_handler_written_for_aws_answers_hydrants_event(functions):
 def test_a_stream_asks_a_function_behind_the_endpoint(functions, hydrant, minio):
     arn = functions.add("clean", HANDLER)
     bucket = minio.bucket()
-    parameters = [
-        {"ParameterName": name, "ParameterValue": value}
-        for name, value in [("LambdaArn", arn), ("NumberOfRetries", "1")]
-    ]
     clicks = stream(
         bucket,
         Prefix="clicks/!{partitionKeyFromLambda:country}/",
         ErrorOutputPrefix="errors/!{firehose:error-output-type}/",
-        BufferingHints=hints(128, 900),
+        BufferingHints=NEVER,
         DynamicPartitioningConfiguration={"Enabled": True},
-        ProcessingConfiguration={"Enabled": True, "Processors": [{"Type": "Lambda", "Parameters": parameters}]},
+        ProcessingConfiguration=asking(arn, NumberOfRetries=1),
     )
     service = hydrant(minio, streams={"clicks": clicks}, lambda_endpoint=functions.url)
     documents = [{"page": f"/{n}", "country": ["DE", "FR"][n % 2]} for n in range(100)]
@@ -114,10 +143,114 @@ def test_a_stream_asks_a_function_behind_the_endpoint(functions, hydrant, minio)
     assert entry["lambdaARN"] == arn
     service.put("clicks", [json.dumps({"do": "raise", "because": "no such page"}).encode(), b'{"country": "IT"}'])
     service.flush("clicks")
-    told = [json.loads(line) for found in minio.objects(bucket, "errors/processing-failed/") for line in found.body.splitlines()]
-    failed = [entry for entry in told if entry["errorCode"] == "Lambda.FunctionError"]
+    failed = [entry for entry in error_entries(minio, bucket) if entry["errorCode"] == "Lambda.FunctionError"]
     assert len(failed) == 2 and {entry["attemptsMade"] for entry in failed} == {2}
     assert minio.keys(bucket, "clicks/IT/") == []
+
+
+@pytest.fixture
+def subscribed(functions, hydrant, minio):
+    """A hydrant and its bucket. The stream `logs` asks a function that only boto3's environment leads to hydrant."""
+    bucket = minio.bucket()
+    buffering = {"BufferSizeInMBs": 3, "BufferIntervalInSeconds": 60}
+    logs = asking_stream(bucket, function_arn("logs"), NumberOfRetries=0, **buffering)
+    service = hydrant(minio, streams={"logs": logs}, lambda_endpoint=functions.url)
+    functions.add("logs", "cloudwatch_logs.handler", AWS_ENDPOINT_URL_FIREHOSE=service.url)
+    return service, bucket
+
+
+def subscription(kind: str, *messages: str) -> bytes:
+    """A record as CloudWatch Logs puts it."""
+    events = [{"id": f"{n:056}", "timestamp": 1783951509000 + n, "message": message} for n, message in enumerate(messages)]
+    envelope = {
+        "messageType": kind, "owner": "000000000000", "logGroup": "/shop/orders", "logStream": "one",
+        "subscriptionFilters": ["all"], "logEvents": events,
+    }
+    return gzip.compress(json.dumps(envelope).encode())
+
+
+def test_a_subscription_becomes_lines_and_what_is_none_fails(subscribed, minio):
+    service, bucket = subscribed
+    foreign = [subscription("NEWS", "unheard"), b"no gzip", gzip.compress(b"no JSON"), gzip.compress(b"[]"), b""]
+    foreign.append(subscription("DATA_MESSAGE", "cut short")[:-9])
+    probe = subscription("CONTROL_MESSAGE", "CWL CONTROL MESSAGE: Checking health of destination Firehose.")
+    first, second = subscription("DATA_MESSAGE", "GET /ü", "", "GET /b"), subscription("DATA_MESSAGE", '{"level":"warn"}')
+    service.put("logs", [probe, first, *foreign[:3], second, *foreign[3:], first, probe])
+    service.flush("logs")
+    lines = ["GET /ü".encode(), b"", b"GET /b"]
+    assert delivered(minio, bucket) == [*lines, b'{"level":"warn"}', *lines]
+    entries = error_entries(minio, bucket)
+    assert [base64.b64decode(entry["rawData"]) for entry in entries] == foreign
+    assert {(entry["errorCode"], entry["attemptsMade"]) for entry in entries} == {("Lambda.ProcessingFailedStatus", 1)}
+    assert {entry["lambdaARN"] for entry in entries} == {function_arn("logs")}
+
+
+def test_what_an_answer_has_no_room_for_comes_back_and_is_delivered_once(subscribed, minio):
+    service, bucket = subscribed
+    messages = [f"{n:05} {'x' * 1000}" for n in range(22_000)]
+    # One record that no answer has room for, not even its halves, and so many that putting them again takes two batches.
+    parts = [messages[:12_000], *(messages[n : n + 10] for n in range(12_000, 22_000, 10))]
+    records = [subscription("DATA_MESSAGE", *part) for part in parts]
+    assert sum(map(len, records)) < 3 * MEBIBYTE
+    service.put("logs", records)
+    flushes = 0
+    while service.waiting("logs") and flushes < 20:
+        service.flush("logs")
+        flushes += 1
+    found = Counter(delivered(minio, bucket))
+    assert found == Counter(message.encode() for message in messages)
+    assert error_entries(minio, bucket) == []
+    metrics = requests.get(f"{service.url}/metrics", timeout=10).text
+    put = int(re.search(r'hydrant_records_in_total\{stream="logs"\} (\d+)', metrics)[1])
+    assert put > len(records) + 500, "too little was put again to need a second batch"
+
+
+@pytest.mark.parametrize("code, retries, fault", [
+    ("Lambda.FunctionTimedOut", 1, {"do": "sleep", "seconds": 60}),
+    ("Lambda.FunctionError", 0, {"do": "swell", "bytes": 5 * MEBIBYTE}),
+])
+def test_a_call_that_fails_takes_its_own_records_and_no_others(functions, hydrant, minio, code, retries, fault):
+    arn, bucket = functions.add("clean", HANDLER, seconds=2), minio.bucket()
+    buffering = {"BufferSizeInMBs": 0.2, "BufferIntervalInSeconds": 60}
+    clicks = asking_stream(bucket, arn, NumberOfRetries=retries, **buffering)
+    service = hydrant(minio, streams={"clicks": clicks}, lambda_endpoint=functions.url)
+    # What is larger than a call's buffer has a call of its own.
+    documents = [fault, {"n": 1}, {"n": 2, "padding": "x" * 300_000}, {"n": 3}]
+    records = [json.dumps(document).encode() for document in documents]
+    service.put("clicks", records[:3])
+    service.flush("clicks")
+    service.put("clicks", records[3:])
+    service.flush("clicks")
+    assert sorted(json.loads(line)["n"] for line in delivered(minio, bucket)) == [2, 3]
+    entries = error_entries(minio, bucket)
+    assert [base64.b64decode(entry["rawData"]) for entry in entries] == records[:2]
+    assert {(entry["errorCode"], entry["attemptsMade"]) for entry in entries} == {(code, retries + 1)}
+    assert len(functions.requests) == retries + 3
+
+
+@pytest.mark.parametrize("code, retries, hinder", [
+    ("Lambda.InvokeLimitExceeded", 1, lambda functions: functions.add("clean", HANDLER, concurrency=0)),
+    ("Lambda.ResourceNotFound", 0, lambda functions: None),
+    ("Lambda.InvokeAccessDenied", 1, lambda functions: setattr(functions, "secret", "another")),
+])
+def test_records_fail_while_a_function_cannot_be_called_and_later_ones_do_not(
+    functions, hydrant, minio, code, retries, hinder,
+):
+    bucket = minio.bucket()
+    clicks = asking_stream(bucket, function_arn("clean"), NumberOfRetries=retries)
+    service = hydrant(minio, streams={"clicks": clicks}, lambda_endpoint=functions.url)
+    records = [json.dumps({"n": n}).encode() for n in range(4)]
+    hinder(functions)
+    service.put("clicks", records[:2])
+    service.flush("clicks")
+    functions.secret = SECRET_KEY
+    functions.add("clean", HANDLER)
+    service.put("clicks", records[2:])
+    service.flush("clicks")
+    assert sorted(json.loads(line)["n"] for line in delivered(minio, bucket)) == [2, 3]
+    entries = error_entries(minio, bucket)
+    assert [base64.b64decode(entry["rawData"]) for entry in entries] == records[:2]
+    assert {(entry["errorCode"], entry["attemptsMade"]) for entry in entries} == {(code, retries + 1)}
 
 
 def test_five_calls_at_once_are_all_answered(functions):
