@@ -36,5 +36,7 @@ pub use settings::{Durability, GzipMembers, OnDelete, SettingFault, Settings};
 pub use store::{Loaded, SetAside, State, Store, StoreError, Stream};
 pub use update::UpdateDestination;
 
+pub(crate) use store::{FORMAT, read_json, sync_names, write_bytes, write_json};
+
 #[cfg(test)]
 pub(crate) mod tests;

@@ -25,6 +25,9 @@ use file::{read, sync_dir, write};
 
 pub use file::StoreError;
 
+/// Files that are whole or not there, for whoever keeps some beside the catalog.
+pub(crate) use file::{FORMAT, read as read_json, sync_dir as sync_names, write as write_json, write_bytes};
+
 mod file;
 mod load;
 
@@ -256,7 +259,7 @@ impl Store {
     fn write_stream(&self, stream: &Stream) -> Result<(), StoreError> {
         let Stream { id, state, created_ms, updated_ms, deleted_ms, version, ref definition, ref applied } = *stream;
         let json = StreamJson {
-            format: file::FORMAT,
+            format: FORMAT,
             id,
             name: definition.name.clone(),
             state,
@@ -275,7 +278,7 @@ impl Store {
     fn write_version(&self, stream: &Stream, created_ms: u64) -> Result<(), StoreError> {
         let version = stream.version;
         let destination = stream.definition.destination.clone();
-        let json = VersionJson { format: file::FORMAT, version, created_ms, destination };
+        let json = VersionJson { format: FORMAT, version, created_ms, destination };
         write(&self.version_json(stream.id, version), &json)
     }
 

@@ -194,6 +194,12 @@ impl Stream {
         self.plans.lock().by_version.get(&version).map(Arc::clone)
     }
 
+    /// Every configuration that records or intents need, and the one in force.
+    pub fn plans(&self) -> Vec<Arc<Plan>> {
+        let plans = self.plans.lock();
+        plans.by_version.values().chain([&plans.current]).map(Arc::clone).collect()
+    }
+
     /// How long the oldest record has waited that is in no intent of `cursor` yet; `None` where only the cutter could tell, which
     /// has not looked at it since the start because delivery is held.
     pub fn uncut_age(&self, cursor: Cursor) -> Option<Duration> {

@@ -3,11 +3,13 @@
 //! A `LambdaArn` names the module of its function: `arn:aws:lambda:…:function:enrich` is `enrich.wasm`, and what
 //! [`Configuration`] tells about it stands beside it. A pass over records takes the file as it is when the pass begins, so that a
 //! replaced one takes effect at an offset of the records' log: what was processed below stays as it is, and a pass under way keeps
-//! the module that it began with. A file that is no good, or not whole yet, takes nobody's place.
+//! the module that it began with. A file that is no good, or not whole yet, takes nobody's place: the one that was used last is
+//! used on, after a restart from its copy ([`Artifacts`]).
 
+mod artifacts;
 mod configuration;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
@@ -17,6 +19,7 @@ use hydrant_transforms::records::{Arrived, Fates, Records};
 use hydrant_transforms::wasm::{Engine, Module, Pool, WasmTransform};
 use parking_lot::Mutex;
 
+use self::artifacts::{Artifacts, Content};
 use self::configuration::file_beside;
 use super::Error;
 use super::stamp::Stamp;
@@ -29,6 +32,7 @@ pub(crate) use self::configuration::Configuration;
 pub(super) struct Modules {
     dir: PathBuf,
     engine: Engine,
+    artifacts: Artifacts,
     clock: Clock,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Counts what was asked for.
@@ -45,10 +49,21 @@ struct Slot {
 
 /// A module in use.
 struct Loaded {
-    files: Files,
+    /// `None` where it is a copy of what they were.
+    files: Option<Files>,
     pool: Pool,
     /// What took its place in the directory, and why it does not here.
     refused: Option<(Option<Files>, String)>,
+    copied: Copied,
+}
+
+/// Whether there is a copy of a module.
+enum Copied {
+    /// There will be one when it takes effect.
+    No(Content),
+    /// There should be one; the disk has said no.
+    Tried(Content),
+    Yes,
 }
 
 /// A module's file, and the one beside it, as they were.
@@ -63,8 +78,9 @@ impl Modules {
     pub(super) fn open(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let cache = settings.data.join("compiled");
         let engine = Engine::new(Some(&cache)).map_err(|error| Error::Start(error.to_string()))?;
+        let artifacts = Artifacts::open(&settings.data)?;
         let (dir, slots, asked) = (settings.modules.clone(), Mutex::default(), AtomicU64::new(0));
-        Ok(Self { dir, engine, clock, slots, asked, ticking: Once::new() })
+        Ok(Self { dir, engine, artifacts, clock, slots, asked, ticking: Once::new() })
     }
 
     /// Whether a module stands in for the function that `arn` names: there is a file, or there was one while this process ran. One
@@ -92,13 +108,15 @@ impl Modules {
         pool.warm().map_err(|fault| format!("LambdaArn {arn}: {}", fault.message()))
     }
 
-    /// The transform of a module, as its files are now; as they were where they are no good any more.
+    /// The transform of a module, as its files are now; as they were when it was used last where they are no good any more.
     ///
     /// # Errors
-    /// The file is missing, or no module, and never was one while this process ran.
+    /// The file is missing, or no module, and no other was ever used in its place.
     pub(super) fn transform(&self, lambda: &LambdaParameters) -> Result<Box<dyn Transform>, String> {
-        let slot = self.slot(module_name(&lambda.arn)?);
+        let name = module_name(&lambda.arn)?;
+        let slot = self.slot(name);
         let pool = self.current(&slot, &lambda.arn)?;
+        self.copy(name, &slot);
         self.trim();
         Ok(Box::new(InModule(WasmTransform::new(pool, lambda.buffer_bytes, lambda.retries))))
     }
@@ -108,6 +126,12 @@ impl Modules {
         let slot = module_name(arn).ok().and_then(|name| self.slots.lock().get(name).cloned());
         let loaded = slot.as_ref().and_then(|slot| slot.loaded.try_lock());
         loaded.and_then(|loaded| loaded.as_ref().map(|it| it.pool.most_bytes())).unwrap_or_default()
+    }
+
+    /// Gives up the copies of modules that stand in for none of the functions `arns`, which are all that streams ask.
+    pub(super) fn forget_all_but(&self, arns: &[String]) {
+        let named: BTreeSet<_> = arns.iter().filter_map(|arn| module_name(arn).ok()).collect();
+        self.artifacts.keep_only(&named);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -127,48 +151,83 @@ impl Modules {
         let wrong = |error: String| format!("LambdaArn {arn}: module {}: {error}", path.display());
         let mut loaded = slot.loaded.lock();
         let files = Files::of(&path);
-        if let (Some(known), Ok(files)) = (loaded.as_mut(), &files)
-            && known.files == *files
-        {
-            known.refused = None;
-            return Ok(known.pool.clone());
-        }
-        let Some(known) = loaded.as_mut() else {
-            let files = files.map_err(wrong)?;
-            let pool = self.load(name, &path).map_err(wrong)?;
-            *loaded = Some(Loaded { files, pool: pool.clone(), refused: None });
-            return Ok(pool);
-        };
         let found = files.as_ref().ok();
-        if known.refused.as_ref().is_some_and(|(refused, _)| refused.as_ref() == found) {
-            return Ok(known.pool.clone());
+        if let Some(known) = loaded.as_mut() {
+            if found.is_some() && known.files.as_ref() == found {
+                known.refused = None;
+                return Ok(known.pool.clone());
+            }
+            if known.refused.as_ref().is_some_and(|(refused, _)| refused.as_ref() == found) {
+                return Ok(known.pool.clone());
+            }
         }
         // It has to start, too, before it takes the place of one that does.
-        let pool = files.clone().and_then(|_| self.load(name, &path)).and_then(|pool| {
-            pool.warm().map_err(|fault| fault.message().into_owned())?;
-            Ok(pool)
+        let is_first = loaded.is_none() && !self.artifacts.has(name);
+        let fresh = files.clone().and_then(|files| self.load(name, &path, files)).and_then(|fresh| {
+            let starts =
+                if is_first { Ok(()) } else { fresh.pool.warm().map_err(|fault| fault.message().into_owned()) };
+            starts.map(|()| fresh)
         });
-        match (pool, files) {
-            (Ok(pool), Ok(files)) => *known = Loaded { files, pool, refused: None },
-            (Err(error), files) => {
+        match fresh {
+            Ok(fresh) => Ok(loaded.insert(fresh).pool.clone()),
+            Err(error) => {
                 let error = wrong(error);
+                if loaded.is_none() {
+                    *loaded = self.load_copy(name);
+                }
+                let Some(known) = loaded.as_mut() else { return Err(error) };
                 tracing::error!(module = name, %error, "a module was replaced by what cannot be used; the old one stays in use");
                 known.refused = Some((files.ok(), error));
+                Ok(known.pool.clone())
             }
-            (Ok(_), Err(_)) => {}
         }
-        Ok(known.pool.clone())
     }
 
-    fn load(&self, name: &str, path: &Path) -> Result<Pool, String> {
-        let configuration = Configuration::beside(path)?;
-        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-        let module = Module::load(&self.engine, &bytes, configuration.limits).map_err(|error| error.to_string())?;
+    /// The module of `files`, as they are or were a moment ago.
+    fn load(&self, name: &str, path: &Path, files: Files) -> Result<Loaded, String> {
+        let (configuration, text) = Configuration::beside_with_text(path)?;
+        let module = std::fs::read(path).map_err(|error| error.to_string())?;
+        let pool = self.pool(name, &module, &configuration)?;
+        tracing::info!(module = name, path = %path.display(), "a transform module is in use");
+        let copied = Copied::No(Content { module, configuration: text });
+        Ok(Loaded { files: Some(files), pool, refused: None, copied })
+    }
+
+    /// The module that was used last, if there is a copy of it.
+    fn load_copy(&self, name: &str) -> Option<Loaded> {
+        let Content { module, configuration } = self.artifacts.load(name)?;
+        let configuration =
+            configuration.map(|text| Configuration::parse(&text)).transpose().map(Option::unwrap_or_default);
+        let pool = configuration.and_then(|configuration| self.pool(name, &module, &configuration));
+        let pool =
+            pool.inspect_err(|error| tracing::error!(module = name, error, "the copy of a module cannot be used"));
+        Some(Loaded { files: None, pool: pool.ok()?, refused: None, copied: Copied::Yes })
+    }
+
+    fn pool(&self, name: &str, module: &[u8], configuration: &Configuration) -> Result<Pool, String> {
+        let module = Module::load(&self.engine, module, configuration.limits).map_err(|error| error.to_string())?;
         let shown: Arc<str> = name.into();
         let log = Arc::new(move |line: &str| tracing::info!(module = %shown, line, "a module says"));
         self.tick();
-        tracing::info!(module = name, path = %path.display(), "a transform module is in use");
         Ok(Pool::new(module, configuration.start(log, &self.clock)))
+    }
+
+    /// Has a copy of the module made, which is about to take effect. Where the disk has no room for it, records do not wait for
+    /// that: what they become frees some.
+    fn copy(&self, name: &str, slot: &Slot) {
+        let mut loaded = slot.loaded.lock();
+        let Some(loaded) = loaded.as_mut() else { return };
+        let (content, is_told) = match std::mem::replace(&mut loaded.copied, Copied::Yes) {
+            Copied::Yes => return,
+            Copied::No(content) => (content, false),
+            Copied::Tried(content) => (content, true),
+        };
+        if let Err(error) = self.artifacts.keep(name, &content) {
+            if !is_told {
+                tracing::error!(module = name, %error, "no copy of a module can be made: it is tried again before each use");
+            }
+            loaded.copied = Copied::Tried(content);
+        }
     }
 
     /// Gives up the instances that were not asked for longest, until the rest is no more than [`IDLE_BYTES`].

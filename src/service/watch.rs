@@ -1,6 +1,7 @@
 //! What is looked at again and again: free space, the pool, logs that failed, idle memory, deleted streams that take too long.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hydrant_model::Buffer;
@@ -31,11 +32,25 @@ impl Service {
             }
             Buffer::give_back();
             self.end_overdue_drains();
+            self.forget_modules();
             tokio::select! {
                 () = self.inner.clock.sleep(LOOK_EVERY) => {}
                 () = closing.cancelled() => return,
             }
         }
+    }
+
+    /// Gives up the copies of modules that no stream names any more. Not while one may be about to, and not where a stream could not
+    /// be started: nobody knows what that one needs.
+    fn forget_modules(&self) {
+        let Ok(_changing) = self.inner.changing.try_lock() else { return };
+        if self.inner.recovering.load(Ordering::Relaxed) || !self.inner.damaged.lock().is_empty() {
+            return;
+        }
+        let plans = self.everyone().into_iter().flat_map(|running| running.handle.stream.plans());
+        let arns: Vec<_> =
+            plans.filter_map(|plan| plan.processing.function.as_ref().map(|(_, it)| it.arn.clone())).collect();
+        self.inner.lambdas.modules.forget_all_but(&arns);
     }
 }
 

@@ -60,13 +60,13 @@ pub enum StoreError {
 
 impl StoreError {
     /// Says what was being done when the disk refused.
-    pub(super) fn doing(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn doing(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, path: path.to_owned(), source }
     }
 }
 
 /// Reads a file of the current format.
-pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     let bytes = fs::read(path).map_err(StoreError::doing("reading", path))?;
     let damaged = |error: serde_json::Error| StoreError::Damaged { path: path.to_owned(), cause: error.to_string() };
     let value: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
@@ -78,26 +78,31 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     }
 }
 
-/// Writes a file so that a crash leaves the old one or the new one. Returns when the new one survives power loss.
-pub(super) fn write(path: &Path, content: &impl Serialize) -> Result<(), StoreError> {
-    let temporary = path.with_added_extension("new");
+/// Writes `content` as [`write_bytes`] does.
+pub(crate) fn write(path: &Path, content: &impl Serialize) -> Result<(), StoreError> {
     let mut bytes = serde_json::to_vec_pretty(content).map_err(|error| StoreError::Io {
         doing: "writing",
         path: path.to_owned(),
         source: error.into(),
     })?;
     bytes.push(b'\n');
+    write_bytes(path, &bytes)
+}
+
+/// Writes a file so that a crash leaves the old one or the new one. Returns when the new one survives power loss.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = path.with_added_extension("new");
     let mut file = File::create(&temporary).map_err(StoreError::doing("making", &temporary))?;
-    file.write_all(&bytes).map_err(StoreError::doing("writing", &temporary))?;
+    file.write_all(bytes).map_err(StoreError::doing("writing", &temporary))?;
     file.sync_all().map_err(StoreError::doing("syncing", &temporary))?;
     fs::rename(&temporary, path).map_err(StoreError::doing("renaming to", path))?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// Makes the names in a directory survive power loss.
-pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(StoreError::doing("syncing", path))
 }
 
 /// Format of every file here; a file of a higher one is refused.
-pub(super) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 1;

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use super::*;
@@ -251,6 +252,30 @@ impl ProvideCredentials for Rotating {
         let key = Credentials::new(format!("key{count}"), "secret", None, None, "test");
         future::ProvideCredentials::ready(Ok(key))
     }
+}
+
+/// A role that may not be assumed.
+#[derive(Debug)]
+struct Denied;
+
+impl ProvideCredentials for Denied {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::provider_error("AccessDenied: sts:AssumeRole")))
+    }
+}
+
+#[tokio::test]
+async fn where_a_role_cannot_be_assumed_nothing_is_sent() {
+    let server = Server::start(|_| Reply::json(200, "null"));
+    let sdk = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(Denied)).build();
+    let function = functions_of(&server.url(), &sdk, &Clock::system()).function(ARN).unwrap();
+    let error = function.invoke(Bytes::from_static(b"{}")).await.unwrap_err();
+    assert_eq!(error.kind.code(), "Lambda.AssumeRoleAccessDenied");
+    assert!(error.message.contains("sts:AssumeRole"), "{}", error.message);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

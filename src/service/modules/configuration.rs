@@ -33,13 +33,29 @@ impl Configuration {
     /// # Errors
     /// There are two files, or one cannot be read, or breaks a rule: each with the member.
     pub(crate) fn beside(module: &Path) -> Result<Self, String> {
-        let Some((path, _)) = file_beside(module)? else { return Ok(Self::default()) };
-        let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let text = std::fs::read_to_string(&path).map_err(|error| wrong(&error))?;
+        Self::beside_with_text(module).map(|(configuration, _)| configuration)
+    }
+
+    /// The same, and the text that says it.
+    ///
+    /// # Errors
+    /// As [`Self::beside`].
+    pub(super) fn beside_with_text(module: &Path) -> Result<(Self, Option<Vec<u8>>), String> {
+        let Some((path, _)) = file_beside(module)? else { return Ok((Self::default(), None)) };
+        let text = std::fs::read(&path).map_err(|error| error.to_string());
+        let read = text.and_then(|text| Ok((Self::parse(&text)?, Some(text))));
+        read.map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// What the text of such a file says.
+    ///
+    /// # Errors
+    /// It is no YAML, or breaks a rule: each with the member.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let document: serde_norway::Value =
-            serde_norway::from_str(&text).map_err(|error| wrong(&format_args!("is not YAML: {error}")))?;
-        let document = serde_json::to_value(document).map_err(|error| wrong(&error))?;
-        Self::read(&document).map_err(|faults| wrong(&faults.join("; ")))
+            serde_norway::from_slice(text).map_err(|error| format!("is not YAML: {error}"))?;
+        let document = serde_json::to_value(document).map_err(|error| error.to_string())?;
+        Self::read(&document).map_err(|faults| faults.join("; "))
     }
 
     /// What every instance is given; its lines go to `log`.

@@ -27,6 +27,7 @@ fn good() -> Vec<u8> {
 fn modules(folder: &Path) -> Modules {
     let mut settings = Settings::embedded(&folder.join("data"));
     settings.modules = folder.to_owned();
+    fs::create_dir_all(&settings.data).expect("a directory");
     Modules::open(&settings, Clock::system()).expect("a compiler")
 }
 
@@ -113,4 +114,81 @@ fn instances_that_wait_are_given_up_when_all_together_hold_too_much() {
     assert_eq!(["a", "b", "c"].map(idle), [1, 0, 1], "b was asked for before the others");
     modules.check("b").unwrap();
     assert_eq!(started(&modules, "b"), 2);
+}
+
+/// Names of the files beneath the copies, without those that are called after their content.
+fn copies(folder: &Path) -> (Vec<String>, usize) {
+    let files =
+        fs::read_dir(folder.join("data/artifacts")).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+    let (mut named, hashed): (Vec<_>, Vec<_>) = files.partition(|name| name.contains('.'));
+    named.sort();
+    (named, hashed.len())
+}
+
+#[test]
+fn after_a_restart_the_one_that_was_used_last_stands_in_for_what_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.wasm");
+    // Takes settings of five bytes only.
+    fs::write(&path, module(1, "(i32.ne (local.get $bytes) (i32.const 5))")).unwrap();
+    fs::write(folder.path().join("m.yaml"), "Settings: right\n").unwrap();
+    let first = modules(folder.path());
+    first.check("m").unwrap();
+    assert_eq!(copies(folder.path()), (vec![], 0), "nobody has used it");
+    first.transform(&lambda("m")).unwrap();
+    assert_eq!(copies(folder.path()), (vec!["m.module.json".to_owned()], 2));
+    drop(first);
+    let in_use = |modules: &Modules| {
+        modules.transform(&lambda("m")).unwrap();
+        modules.slot("m").loaded.lock().as_ref().unwrap().pool.warm().unwrap();
+    };
+    for (bad, why) in [
+        (Some(&good()[..9]), "not a valid WebAssembly module"),
+        (Some(&module(1, "(i32.const 1)")), "its hydrant_init returned 1"),
+        (None, "No such file"),
+    ] {
+        bad.map_or_else(|| fs::remove_file(&path), |bad| fs::write(&path, bad)).unwrap();
+        let modules = modules(folder.path());
+        in_use(&modules);
+        assert!(modules.check("m").unwrap_err().contains(why), "{why}");
+    }
+    fs::remove_file(folder.path().join("m.yaml")).unwrap();
+    let after = modules(folder.path());
+    in_use(&after);
+    // The next that is good takes over, and its copy takes the place of the other.
+    fs::write(&path, good()).unwrap();
+    after.check("m").unwrap();
+    after.transform(&lambda("m")).unwrap();
+    assert_eq!(copies(folder.path()).1, 1);
+    after.forget_all_but(&["arn:aws:lambda:us-east-1:000000000000:function:m:PROD".to_owned()]);
+    assert_eq!(copies(folder.path()).1, 1);
+    after.forget_all_but(&["n".to_owned()]);
+    assert_eq!(copies(folder.path()), (vec![], 0));
+}
+
+#[test]
+fn a_copy_is_whole_or_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, artifacts) = (folder.path().join("m.wasm"), folder.path().join("data/artifacts"));
+    fs::write(&path, good()).unwrap();
+    modules(folder.path()).transform(&lambda("m")).unwrap();
+    fs::remove_file(&path).unwrap();
+    // What a crash may leave.
+    fs::write(artifacts.join("0".repeat(64)), good()).unwrap();
+    fs::write(artifacts.join("m.module.json.new"), "{").unwrap();
+    modules(folder.path()).transform(&lambda("m")).unwrap();
+    assert_eq!(copies(folder.path()), (vec!["m.module.json".to_owned()], 1));
+    let copy =
+        fs::read_dir(&artifacts).unwrap().map(|it| it.unwrap().path()).find(|path| path.extension().is_none()).unwrap();
+    fs::write(&copy, module(2, "(i32.const 0)")).unwrap();
+    assert!(modules(folder.path()).transform(&lambda("m")).err().unwrap().contains("No such file"));
+    let reference = artifacts.join("m.module.json");
+    fs::write(&reference, r#"{"format": 2}"#).unwrap();
+    let mut settings = Settings::embedded(&folder.path().join("data"));
+    settings.modules = folder.path().to_owned();
+    let refused = Modules::open(&settings, Clock::system()).err().unwrap().to_string();
+    assert!(refused.contains("format 2") && refused.contains("start the later version again"), "{refused}");
+    fs::write(&reference, "{").unwrap();
+    fs::write(&path, good()).unwrap();
+    modules(folder.path()).transform(&lambda("m")).unwrap();
 }

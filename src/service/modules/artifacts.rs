@@ -1,0 +1,165 @@
+//! Copies of the modules in use: one that takes effect is copied first, with what stands beside it, so that its streams go on with
+//! it wherever its file goes and whatever takes its place, after a restart, too.
+//!
+//! ```text
+//! <data>/artifacts/<SHA-256>               a module, or what stands beside one
+//! <data>/artifacts/<NAME>.module.json      {"format":1, "module":"<SHA-256>", "configuration"?:"<SHA-256>"}: what NAME.wasm was
+//! ```
+//!
+//! A copy goes when another has taken its place, or no stream names the function any more. A pass under way holds what it began
+//! with in memory; of one that a crash ends, nothing is decided, and it begins again with the module in use.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::catalog::{FORMAT, StoreError, read_json, sync_names, write_bytes, write_json};
+
+/// A module, as its files were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) module: Vec<u8>,
+    /// The text beside it.
+    pub(super) configuration: Option<Vec<u8>>,
+}
+
+/// The copies of a data directory.
+pub(super) struct Artifacts {
+    dir: PathBuf,
+    known: Mutex<BTreeMap<String, Reference>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reference {
+    format: u64,
+    module: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    configuration: Option<String>,
+}
+
+impl Artifacts {
+    /// Those of the data directory `data`. What a crash left beside them is removed.
+    ///
+    /// # Errors
+    /// They cannot be read, or a later version of hydrant wrote them.
+    pub(super) fn open(data: &Path) -> Result<Self, StoreError> {
+        let dir = data.join("artifacts");
+        match fs::create_dir(&dir) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => {
+                made.map_err(StoreError::doing("making", &dir))?;
+                sync_names(data)?;
+            }
+        }
+        let mut known = BTreeMap::new();
+        for entry in fs::read_dir(&dir).map_err(StoreError::doing("listing", &dir))? {
+            let path = entry.map_err(StoreError::doing("listing", &dir))?.path();
+            let Some(name) = path.file_name().and_then(|it| it.to_str()?.strip_suffix(REFERENCE)) else { continue };
+            match read_json(&path) {
+                Ok(reference) => drop(known.insert(name.to_owned(), reference)),
+                Err(StoreError::Damaged { cause, .. }) => {
+                    tracing::error!(path = %path.display(), error = cause, "what names the copy of a module is damaged");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let artifacts = Self { dir, known: Mutex::new(known) };
+        artifacts.sweep(&artifacts.known.lock());
+        Ok(artifacts)
+    }
+
+    /// Copies what the module `name` is from now on. When this returns, the copy survives power loss.
+    ///
+    /// # Errors
+    /// The disk says no; the former copy is still there.
+    pub(super) fn keep(&self, name: &str, content: &Content) -> Result<(), StoreError> {
+        let reference = Reference {
+            format: FORMAT,
+            module: hash(&content.module),
+            configuration: content.configuration.as_deref().map(hash),
+        };
+        let mut known = self.known.lock();
+        if known.get(name) == Some(&reference) {
+            return Ok(());
+        }
+        write_bytes(&self.dir.join(&reference.module), &content.module)?;
+        if let (Some(hash), Some(text)) = (&reference.configuration, &content.configuration) {
+            write_bytes(&self.dir.join(hash), text)?;
+        }
+        write_json(&self.reference(name), &reference)?;
+        known.insert(name.to_owned(), reference);
+        self.sweep(&known);
+        Ok(())
+    }
+
+    /// What the module `name` was when it took effect last; `None` where it never did, or its copy is damaged.
+    pub(super) fn load(&self, name: &str) -> Option<Content> {
+        let Reference { module, configuration, .. } = self.known.lock().get(name).cloned()?;
+        let content = self.read(&module).and_then(|module| {
+            let configuration = configuration.map(|hash| self.read(&hash)).transpose()?;
+            Ok(Content { module, configuration })
+        });
+        content.inspect_err(|error| tracing::error!(module = name, error, "the copy of a module cannot be used")).ok()
+    }
+
+    /// Whether there is a copy of the module `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.known.lock().contains_key(name)
+    }
+
+    /// Removes the copies of modules other than `named`, those that streams name.
+    pub(super) fn keep_only(&self, named: &BTreeSet<&str>) {
+        let mut known = self.known.lock();
+        let before = known.len();
+        known.retain(|name, _| {
+            if named.contains(name.as_str()) {
+                return true;
+            }
+            let path = self.reference(name);
+            let removed = fs::remove_file(&path).or_else(|error| match error.kind() {
+                ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            });
+            removed
+                .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "nobody needs it, and it stays"))
+                .is_err()
+        });
+        if known.len() < before {
+            self.sweep(&known);
+        }
+    }
+
+    fn reference(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}{REFERENCE}"))
+    }
+
+    fn read(&self, hash_of_it: &str) -> Result<Vec<u8>, String> {
+        let path = self.dir.join(hash_of_it);
+        let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if hash(&bytes) == hash_of_it { Ok(bytes) } else { Err(format!("{} is damaged", path.display())) }
+    }
+
+    /// Removes what nobody names; what cannot be removed goes with the next.
+    fn sweep(&self, known: &BTreeMap<String, Reference>) {
+        let hashes = |reference: &Reference| [Some(reference.module.clone()), reference.configuration.clone()];
+        let named: BTreeSet<String> = known.values().flat_map(hashes).flatten().collect();
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let file = entry.file_name();
+            if !file.to_str().is_some_and(|file| file.ends_with(REFERENCE) || named.contains(file)) {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+const REFERENCE: &str = ".module.json";
