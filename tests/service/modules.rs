@@ -1,7 +1,13 @@
 //! Modules that are replaced while their streams run, and what stands beside them.
 
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use hydrant::clock::splitmix;
+
 use crate::guests::{ECHO, judging};
-use crate::harness::{Setup, until};
+use crate::harness::{Hydrant, Setup, until};
 use crate::hostile::{create, replace, stream};
 use crate::processing::Bench;
 
@@ -77,6 +83,61 @@ async fn under_load_a_replaced_module_takes_over_at_a_place_of_the_log() {
     let marks: Vec<_> = lines.iter().map(|line| &line[..1]).collect();
     assert!(marks.is_sorted(), "one took over from the other, in the order of the log");
     bench.hydrant.terminate().await;
+}
+
+#[tokio::test]
+async fn killed_while_modules_are_replaced_each_record_is_of_one_of_them_in_the_order_of_the_log() {
+    let bench = Bench::new().await;
+    replace(&bench, "s", &marking(b'A'));
+    bench.hydrant.client.create(&stream("s", "0.2").interval(0.05)).await;
+    bench.hydrant.client.put_lines("s", "_000000\n").await;
+    bench.hydrant.client.flush("s").await;
+    let file = bench.data.path().join("modules/s.wasm");
+    let Bench { bucket, hydrant, data } = bench;
+    hydrant.terminate().await;
+    let setup = Setup::new(data.path()).expects("the old one stays in use");
+    let (mut next, mut acknowledged) = (1, vec![0]);
+    let mut chance = RandomState::new().hash_one(0);
+    println!("chance {chance}");
+    for mark in b'A'..=b'P' {
+        let hydrant = Hydrant::start(&setup).await;
+        let deadline = Instant::now() + Duration::from_millis(50 + splitmix(&mut chance) % 250);
+        let mut steps = 0;
+        while Instant::now() < deadline {
+            let numbers = next..next + 200;
+            next = numbers.end;
+            let lines: String = numbers.clone().map(|number| format!("_{number:06}\n")).collect();
+            hydrant.client.put_lines("s", &lines).await;
+            acknowledged.extend(numbers);
+            // Taken away, then half of the next one, then all of it, each for a moment; it may be killed at any of them.
+            let whole = marking(mark);
+            match steps {
+                1 => std::fs::remove_file(&file).expect("removed"),
+                2 => std::fs::write(&file, &whole[..whole.len() / 2]).expect("written"),
+                4 => std::fs::write(&file, &whole).expect("written"),
+                _ => {}
+            }
+            steps += 1;
+            tokio::time::sleep(Duration::from_millis(splitmix(&mut chance) % 30)).await;
+        }
+        hydrant.kill().await;
+        // Left away or cut short for one start; then the next one is there.
+        let hydrant = Hydrant::start(&setup).await;
+        hydrant.client.put_lines("s", &format!("_{next:06}\n")).await;
+        hydrant.client.flush("s").await;
+        acknowledged.push(next);
+        next += 1;
+        hydrant.kill().await;
+        std::fs::write(&file, marking(mark)).expect("written");
+    }
+    let mut lines = bucket.lines("s/");
+    lines.sort_by(|one, other| one[1..].cmp(&other[1..]));
+    let numbers: Vec<usize> = lines.iter().map(|line| line[1..].parse().expect("a number")).collect();
+    assert_eq!(numbers, acknowledged, "each once");
+    let marks: Vec<_> = lines.iter().map(|line| &line[..1]).collect();
+    assert!(marks.is_sorted(), "one took over from the other, in the order of the log");
+    let different: BTreeSet<_> = marks.into_iter().collect();
+    assert!(different.len() > 8, "they took over: {different:?}");
 }
 
 #[tokio::test]
