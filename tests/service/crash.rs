@@ -7,7 +7,7 @@
 //!
 //! | Module | What is in it |
 //! |---|---|
-//! | [`site`] | streams of every kind: plain, partitions, a module, a function, rows in Parquet and ORC, a table that grows |
+//! | [`site`] | streams of every kind: every compression, partitions, a module, a function, rows in Parquet and ORC, tables of files, of Glue and inferred |
 //! | [`records`] | a record of each, and what must become of it |
 //! | [`load`] | who puts them |
 //! | [`check`] | what became of them |

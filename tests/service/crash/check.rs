@@ -12,7 +12,7 @@ use parquet::record::{Field, Row};
 use serde_json::Value;
 
 use super::load::Book;
-use super::records::{Fate, column, fate};
+use super::records::{BACKED_UP, Fate, column, fate};
 use crate::harness::{Bucket, ObjectFile};
 use crate::unpack::unpack;
 
@@ -35,7 +35,7 @@ pub(super) fn check(bucket: &Bucket, book: &Book) {
             wrong.push(format!("{id} of {}, acknowledged: {acknowledged}, to be {kind}, is in {place:?}", of.stream));
         }
         if acknowledged {
-            if of.stream == "parted" && !backed_up.contains_key(id) {
+            if BACKED_UP.contains(&of.stream) && !backed_up.contains_key(id) {
                 wrong.push(format!("{id} is not backed up"));
             }
             *fates.entry((of.stream, kind)).or_insert(0) += 1;
@@ -51,6 +51,8 @@ pub(super) fn check(bucket: &Bucket, book: &Book) {
         ("packed", "dropped"),
         ("packed", "failed"),
         ("parted", "failed"),
+        ("shelved", "failed"),
+        ("sorted", "failed"),
     ] {
         assert!(fates.contains_key(&seen), "there was no {seen:?}: {fates:?}");
     }
@@ -86,8 +88,19 @@ fn lines(object: &ObjectFile) -> Vec<String> {
     match object.key.rsplit_once('.') {
         Some((_, "parquet")) => parquet_lines(object),
         Some((_, "orc")) => orc_lines(object),
-        Some((_, "gz")) => text_lines(object, Compression::Gzip),
-        _ => text_lines(object, Compression::Uncompressed),
+        _ => text_lines(object, compression(&object.key)),
+    }
+}
+
+/// Entries of the error output are packed as their stream's objects are, and have no extension.
+fn compression(key: &str) -> Compression {
+    match key.strip_prefix("errors/").unwrap_or(key).split('/').next() {
+        Some("zipped") => Compression::Gzip,
+        Some("os") => Compression::Snappy,
+        Some("parted") => Compression::HadoopSnappy,
+        Some("packed") => Compression::Zip,
+        Some("backup") if key.starts_with("backup/clicks/") => Compression::Zip,
+        _ => Compression::Uncompressed,
     }
 }
 
@@ -125,7 +138,7 @@ fn parquet_lines(object: &ObjectFile) -> Vec<String> {
         let (id, number) = (text(&row, "id"), number(&text(&row, "id")));
         assert!(line.starts_with(&format!("{id} ")), "{}: {row}", object.key);
         let mut of_number = "n".to_owned();
-        if object.key.starts_with("grown/") {
+        if !object.key.starts_with("clicks/") {
             of_number = column(number);
             let others = row.get_column_iter().filter(|(name, _)| name.starts_with("column_") && **name != of_number);
             assert!(others.into_iter().all(|(_, value)| *value == Field::Null), "{}: {row}", object.key);
@@ -161,7 +174,9 @@ fn orc_lines(object: &ObjectFile) -> Vec<String> {
             let (id, line, tags) = (ids.value(at), texts.value(at), tags.value(at));
             assert!(line.starts_with(&format!("{id} ")), "{}: {id}", object.key);
             assert_eq!(numbers.value(at), i128::from(number(id)), "{}: {id}", object.key);
-            assert_eq!((tags.len(), tags.as_string::<i32>().value(0), tags.is_null(1)), (2, id, true), "{id}");
+            let tags = tags.as_string::<i32>();
+            let shelf = object.key.strip_prefix("shelved/").and_then(|rest| Some(rest.split_once('/')?.0));
+            assert_eq!(tags.iter().collect::<Vec<_>>(), [Some(id), shelf], "{id}");
             lines.push(line.to_owned());
         }
     }

@@ -64,6 +64,8 @@ impl Load {
             ("m", "orc", Door::PlainHttp, 12, 50_000, 100),
             ("n", "packed", Door::PutRecordBatch, 20, 100, 20),
             ("o", "packed", Door::PutRecord, 1, 100, 20),
+            ("p", "shelved", Door::PlainHttp, 20, 100, 20),
+            ("q", "sorted", Door::PutRecordBatch, 20, 100, 20),
         ] {
             let producer = Producer {
                 name,

@@ -7,7 +7,10 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 
 /// Streams that the load goes to.
-pub(super) const STREAMS: [&str; 9] = ["small", "zipped", "os", "large", "parted", "clicks", "grown", "orc", "packed"];
+pub(super) const STREAMS: [&str; 11] =
+    ["small", "zipped", "os", "large", "parted", "clicks", "grown", "orc", "packed", "shelved", "sorted"];
+/// Of these, source records are backed up.
+pub(super) const BACKED_UP: [&str; 2] = ["parted", "clicks"];
 
 /// What must become of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +56,16 @@ pub(super) fn record(stream: &str, id: &str, number: u64, padding: usize) -> Str
             };
             json!({ "verdict": verdict, "line": line })
         }
-        "grown" => match fate(stream, number) {
+        "grown" | "sorted" => match fate(stream, number) {
             // Neither one object nor one behind the other.
             Fate::Failed(_) => return format!("[{}]\n", json!({ "id": id, "line": line })),
             _ => json!({ "id": id, "line": line, column(number): number }),
         },
-        "orc" => {
+        "orc" | "shelved" => {
             let whole = matches!(fate(stream, number), Fate::Delivered(_));
             let told = if whole { json!(number) } else { json!("oops") };
-            json!({ "id": id, "line": line, "n": told, "tags": [id, null] })
+            let shelf = (stream == "shelved").then(|| partition(number));
+            json!({ "id": id, "line": line, "n": told, "tags": [id, shelf] })
         }
         _ => return format!("{line}\n"),
     };
@@ -94,7 +98,11 @@ pub(super) fn fate(stream: &str, number: u64) -> Fate {
         "clicks" if number.is_multiple_of(19) => failed("format-conversion-failed"),
         "clicks" => Fate::Delivered(format!("clicks/{}/{}/", country(number), section(number))),
         "packed" if number.is_multiple_of(17) => failed("decompression-failed"),
-        "grown" | "orc" if number.is_multiple_of(11) => failed("format-conversion-failed"),
+        // A list has no members to ask for.
+        "sorted" if number.is_multiple_of(11) => failed("metadata-extraction-failed"),
+        "grown" | "orc" | "shelved" if number.is_multiple_of(11) => failed("format-conversion-failed"),
+        "shelved" => Fate::Delivered(format!("shelved/{}/", partition(number))),
+        "sorted" => Fate::Delivered("sorted/object/".to_owned()),
         _ => Fate::Delivered(format!("{stream}/")),
     }
 }
@@ -111,7 +119,7 @@ fn section(number: u64) -> String {
     format!("s{}", number % 3)
 }
 
-/// The column that a record of `grown` brings: every so many records a new one.
+/// The column that a record of `grown` or `sorted` brings: every so many records a new one.
 pub(super) fn column(number: u64) -> String {
     format!("column_{}", number / 300)
 }

@@ -10,7 +10,7 @@ use super::load::Book;
 use super::records::STREAMS;
 use crate::harness::{Bucket, Hydrant, Setup, Stream, s3};
 use crate::processing::{give_module, processor, processors};
-use crate::scripted::{Reply, Request, Server as Function};
+use crate::scripted::{Reply, Request, Server as Scripted};
 use crate::server::Server;
 
 /// What is killed, and what it delivers to.
@@ -29,19 +29,22 @@ impl Site {
         // A request of a killed process can be carried out after the next one has asked for its object: then the second one
         // finds it made, and asks again.
         let setup = Setup::new(data.path()).s3(&server.url).expects("S3.PreconditionFailed");
-        let setup = setup.arg("--lambda-endpoint", &Function::start(judged).url());
+        let setup = setup.arg("--lambda-endpoint", &Scripted::start(judged).url());
+        let setup = setup.arg("--glue-endpoint", &Scripted::start(table).url());
         let site = Self { server, bucket, setup, _data: data };
         let hydrant = Hydrant::start(&site.setup).await;
         for stream in [
             Stream::new("small").size(0.02).interval(0.3),
             Stream::new("zipped").with("CompressionFormat", "GZIP").interval(0.0),
-            Stream::new("os").setting("Durability", "os").size(0.05).interval(0.2),
+            Stream::new("os").setting("Durability", "os").with("CompressionFormat", "Snappy").size(0.05).interval(0.2),
             Stream::new("large").size(6.0).interval(900.0),
-            parted(),
+            parted().with("CompressionFormat", "HADOOP_SNAPPY"),
             clicks(),
             grown(),
             orc(),
             packed(),
+            shelved(),
+            sorted(),
         ] {
             hydrant.client.create(&stream).await;
         }
@@ -101,26 +104,48 @@ fn provide(data: &Path) {
 
 /// A stream with partitions, an error output and a backup of source records.
 pub(super) fn parted() -> Stream {
+    backed_up(partitioned(), "UNCOMPRESSED").interval(0.8)
+}
+
+/// The stream with a backup of its source records.
+fn backed_up(stream: Stream, compression: &str) -> Stream {
     let backup = json!({
-        "RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket", "Prefix": "backup/",
-        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 1},
+        "RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket", "Prefix": format!("backup/{}/", stream.name()),
+        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 1}, "CompressionFormat": compression,
     });
-    partitioned().with("S3BackupMode", "Enabled").with("S3BackupConfiguration", backup).interval(0.8)
+    stream.with("S3BackupMode", "Enabled").with("S3BackupConfiguration", backup)
 }
 
 /// The same without a backup, and without hints.
 pub(super) fn partitioned() -> Stream {
-    let parameters = [("MetadataExtractionQuery", "{p:.p}"), ("JsonParsingEngine", "JQ-1.6")];
-    failing(Stream::new("parted"))
-        .with("Prefix", "parted/!{partitionKeyFromQuery:p}/")
+    by_query("parted", "{p:.p}")
+}
+
+/// A stream with partitions by `p` of `query`.
+fn by_query(name: &str, query: &str) -> Stream {
+    let parameters = [("MetadataExtractionQuery", query), ("JsonParsingEngine", "JQ-1.6")];
+    failing(Stream::new(name))
+        .with("Prefix", format!("{name}/!{{partitionKeyFromQuery:p}}/"))
         .with("DynamicPartitioningConfiguration", json!({"Enabled": true}))
         .with("ProcessingConfiguration", processors(&[processor("MetadataExtraction", &parameters)]))
 }
 
-/// A module that drops, refuses and gives partition keys, then rows of a table: every stage that there is.
+/// Partitions of ORC with a table that Glue has.
+fn shelved() -> Stream {
+    let conversion = conversion(Some("shelved"), &json!({"OrcSerDe": {"Compression": "SNAPPY"}}));
+    by_query("shelved", "{p:.tags[1]}").with("DataFormatConversionConfiguration", conversion).size(0.3).interval(0.8)
+}
+
+/// Partitions of Parquet with a table that is inferred, and grows.
+fn sorted() -> Stream {
+    let conversion = conversion(None, &json!({"ParquetSerDe": {"Compression": "UNCOMPRESSED"}}));
+    by_query("sorted", "{p:type}").with("DataFormatConversionConfiguration", conversion).size(0.3).interval(0.8)
+}
+
+/// A module that drops, refuses and gives partition keys, then rows of a table, and a backup: every stage that there is.
 fn clicks() -> Stream {
     let lambda = processor("Lambda", &[("LambdaArn", "arn:aws:lambda:us-east-1:000000000000:function:clicks")]);
-    failing(Stream::new("clicks"))
+    backed_up(failing(Stream::new("clicks")), "ZIP")
         .with("Prefix", "clicks/!{partitionKeyFromLambda:country}/!{partitionKeyFromLambda:section}/")
         .with("DynamicPartitioningConfiguration", json!({"Enabled": true}))
         .with("ProcessingConfiguration", processors(&[lambda]))
@@ -149,7 +174,20 @@ fn packed() -> Stream {
         processor("Lambda", &[("LambdaArn", "arn:aws:lambda:us-east-1:000000000000:function:judge")]),
         processor("AppendDelimiterToRecord", &[]),
     ];
-    failing(Stream::new("packed")).with("ProcessingConfiguration", processors(&listed)).size(0.05).interval(0.5)
+    failing(Stream::new("packed"))
+        .with("ProcessingConfiguration", processors(&listed))
+        .with("CompressionFormat", "ZIP")
+        .size(0.05)
+        .interval(0.5)
+}
+
+/// Glue, with one table.
+fn table(request: &Request) -> Reply {
+    let asked: Value = serde_json::from_slice(&request.body).expect("a question");
+    assert_eq!(asked, json!({"DatabaseName": "lake", "Name": "shelved"}));
+    let column = |(name, kind): (&str, &str)| json!({"Name": name, "Type": kind});
+    let columns = [("id", "string"), ("n", "decimal(20,0)"), ("line", "string"), ("tags", "array<string>")].map(column);
+    Reply::json(200, &json!({"Table": {"Name": "shelved", "StorageDescriptor": {"Columns": columns}}}).to_string())
 }
 
 /// The function: it drops what says so, refuses what says so, and gives back the rest.
