@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use hydrant::clock::splitmix;
+use serde_json::Value;
+
 use crate::clicks::clicks;
+use crate::shape::TEXT_COLUMNS;
 use crate::tally::Tally;
 
 /// A whole request, head and body, and what it puts.
@@ -23,6 +27,8 @@ pub(crate) enum Kind {
     Ndjson,
     /// PutRecord of 1 KiB.
     Record,
+    /// 4 MiB of NDJSON, plain HTTP: in each column text that no dictionary and no compression makes much smaller.
+    Texts,
 }
 
 /// `count` different requests for `stream`.
@@ -30,7 +36,8 @@ pub(crate) fn requests(kind: Kind, stream: &str, count: usize) -> Vec<Request> {
     let seeds = 1..=count as u64;
     match kind {
         Kind::Batch => seeds.map(|seed| batch(stream, seed)).collect(),
-        Kind::Ndjson => seeds.map(|seed| ndjson(stream, seed)).collect(),
+        Kind::Ndjson => seeds.map(|seed| ndjson(stream, clicks(seed, NDJSON_BYTES))).collect(),
+        Kind::Texts => seeds.map(|seed| ndjson(stream, texts(seed, NDJSON_BYTES))).collect(),
         Kind::Record => {
             let text = clicks(1, count * RECORD_BYTES);
             text.chunks_exact(RECORD_BYTES - 1).take(count).map(|piece| record(stream, piece)).collect()
@@ -75,13 +82,31 @@ fn batch(stream: &str, seed: u64) -> Request {
     Request { bytes: aws("PutRecordBatch", body.as_bytes()).into(), tally: Tally::of_lines(&records.concat()) }
 }
 
-fn ndjson(stream: &str, seed: u64) -> Request {
-    let mut text = clicks(seed, NDJSON_BYTES);
+fn ndjson(stream: &str, mut text: Vec<u8>) -> Request {
     // Whole lines below the mark.
     let end = text.get(..NDJSON_BYTES).and_then(|text| memchr::memrchr(b'\n', text)).map_or(0, |at| at + 1);
     text.truncate(end);
     let path = format!("/streams/{stream}/records");
     Request { bytes: plain(&path, "application/x-ndjson", &text).into(), tally: Tally::of_lines(&text) }
+}
+
+/// Whole records, at least `bytes` of them.
+fn texts(seed: u64, bytes: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut out = Vec::with_capacity(bytes + 1024);
+    while out.len() < bytes {
+        let mut record = serde_json::Map::new();
+        record.insert("id".to_owned(), format!("{:016x}", splitmix(&mut state)).into());
+        for column in 1..TEXT_COLUMNS {
+            let text = [splitmix(&mut state).to_le_bytes(), splitmix(&mut state).to_le_bytes()].concat();
+            record.insert(format!("c{column}"), base64_simd::STANDARD.encode_to_string(text).into());
+        }
+        // The id comes first in its line, by which it is tallied.
+        let id = record.remove("id").unwrap_or_default();
+        let rest = Value::Object(record).to_string();
+        out.extend_from_slice(format!("{{\"id\":{id},{}\n", rest.get(1..).unwrap_or_default()).as_bytes());
+    }
+    out
 }
 
 /// A record of one line: a stretch of clicks without their line feeds.

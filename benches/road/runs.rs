@@ -26,6 +26,8 @@ enum Plan {
     Load(Load),
     /// Two hundred full streams that are flushed at once after an outage, while ten buckets stall.
     Backlog,
+    /// One object of rows that is made while nothing else is done.
+    OneObject(Kind, Shape),
 }
 
 /// Puts to streams, and what is measured of it.
@@ -56,7 +58,7 @@ const ROAD: Load = Load { delivers: true, megabytes: 1500, ..PUT };
 const GZIP: Load = Load { compression: "GZIP", megabytes: 1000, ..ROAD };
 
 /// Every run, in the order in which `all` takes them.
-pub(crate) static RUNS: [Run; 18] = [
+pub(crate) static RUNS: [Run; 22] = [
     run("batch", "PutRecordBatch of 500 x 410 B, durable, nothing delivered", PUT),
     run("ndjson", "4 MiB of NDJSON, durable, nothing delivered", Load { kind: Kind::Ndjson, connections: 4, ..PUT }),
     run(
@@ -98,6 +100,19 @@ pub(crate) static RUNS: [Run; 18] = [
         "PutRecordBatch to 5,000 partitions that wait together: peak memory",
         Load { shape: Shape::Customers, megabytes: 500, ..ROAD },
     ),
+    run(
+        "partitions100000",
+        "PutRecordBatch to 100,000 partitions that wait together: peak memory",
+        Load { shape: Shape::Moments, megabytes: 200, ..ROAD },
+    ),
+    writer(
+        "writer",
+        "one Parquet object of 100 MB of clicks, 20 columns, snappy: peak memory",
+        Kind::Ndjson,
+        Shape::Rows,
+    ),
+    writer("writertext", "the same of random text", Kind::Texts, Shape::Texts("SNAPPY")),
+    writer("writerplain", "the same uncompressed", Kind::Texts, Shape::Texts("UNCOMPRESSED")),
     Run {
         name: "rss200",
         about: "200 streams of 8 MiB flushed at once after an outage, 10 stalled buckets: peak memory",
@@ -109,12 +124,17 @@ const fn run(name: &'static str, about: &'static str, load: Load) -> Run {
     Run { name, about, plan: Plan::Load(load) }
 }
 
+const fn writer(name: &'static str, about: &'static str, kind: Kind, shape: Shape) -> Run {
+    Run { name, about, plan: Plan::OneObject(kind, shape) }
+}
+
 impl Run {
     /// Takes the run once, with `share` of its bytes.
     pub(crate) fn take(&self, share: f64) -> anyhow::Result<Figures> {
         match &self.plan {
             Plan::Load(load) => load.take(share),
             Plan::Backlog => backlog(),
+            Plan::OneObject(kind, rows) => one_object(*kind, *rows),
         }
     }
 }
@@ -173,13 +193,35 @@ impl Load {
 
     fn requests(&self, names: &[String]) -> Vec<Request> {
         let each = match self.kind {
+            // As many different records as there are partitions, and more.
+            Kind::Batch if self.shape == Shape::Moments => 1000,
             Kind::Batch => 64,
-            Kind::Ndjson => 4,
+            Kind::Ndjson | Kind::Texts => 4,
             Kind::Record => 4096 / names.len(),
         };
         let mut of_streams: Vec<_> = names.iter().map(|name| requests(self.kind, name, each).into_iter()).collect();
         (0..each).flat_map(|_| of_streams.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect()
     }
+}
+
+fn one_object(kind: Kind, shape: Shape) -> anyhow::Result<Figures> {
+    let s3 = Swallower::start()?;
+    let server = Server::start(s3.address, shape)?;
+    let stream =
+        Stream { name: "bench", bucket: "bench", compression: "UNCOMPRESSED", buffer: HELD, shape, settings: &[] };
+    server.create(&stream)?;
+    let requests = requests(kind, stream.name, 24);
+    let done = drive(server.address, &requests, 1, requests.len() as u64)?;
+    // What was freed is given back while nothing is done.
+    std::thread::sleep(Duration::from_secs(5));
+    let (before, begun, started) = (server.rss_from_here()?, server.cpu()?, Instant::now());
+    server.flush(stream.name, Some(PATIENCE))?;
+    let (peak, cpu) = (server.peak_rss()?, server.cpu()?);
+    println!("    {} MB before, {} MB more while it is written", before / 1_000_000, (peak - before) / 1_000_000);
+    let delivered = delivered(&s3, done.put, shape)?;
+    ensure!(delivered.objects == 1, "{} objects", delivered.objects);
+    let cpu = (cpu.0.saturating_sub(begun.0), cpu.1.saturating_sub(begun.1));
+    Ok(figures(&done, started.elapsed(), cpu, peak, done.put, delivered))
 }
 
 fn backlog() -> anyhow::Result<Figures> {
@@ -194,7 +236,7 @@ fn backlog() -> anyhow::Result<Figures> {
             name,
             bucket: &bucket,
             compression: "GZIP",
-            buffer: (128 << 20, 86_400),
+            buffer: HELD,
             shape: Shape::Bytes,
             settings: &[],
         })?;
@@ -280,6 +322,8 @@ fn delivered(s3: &Swallower, put: Tally, shape: Shape) -> anyhow::Result<Swallow
     }
 }
 
+/// Nothing leaves before it is told to.
+const HELD: (u64, u64) = (128 << 20, 86_400);
 const STREAMS: usize = 200;
 const STALLED: usize = 10;
 const PATIENCE: Duration = Duration::from_mins(5);

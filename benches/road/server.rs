@@ -138,6 +138,12 @@ impl Server {
         Ok(self.process()?.status()?.vmhwm.context("no VmHWM")? << 10)
     }
 
+    /// The memory that it has now, in bytes. From here on [`Self::peak_rss`] tells of what comes.
+    pub(crate) fn rss_from_here(&self) -> anyhow::Result<u64> {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").context("forgetting the peak")?;
+        Ok(self.process()?.status()?.vmrss.context("no VmRSS")? << 10)
+    }
+
     fn process(&self) -> anyhow::Result<Process> {
         Ok(Process::new(i32::try_from(self.child.id())?)?)
     }

@@ -14,16 +14,20 @@ pub(crate) enum Shape {
     Keys,
     /// They are partitioned by five thousand values.
     Customers,
+    /// They are partitioned by a hundred thousand.
+    Moments,
     /// A module takes each one on.
     Module(&'static str),
     /// Rows of a Parquet file.
     Rows,
+    /// Rows of a Parquet file of twenty columns of text, packed like this.
+    Texts(&'static str),
 }
 
 impl Shape {
     /// Whether objects have the bytes that were put.
     pub(crate) fn keeps_bytes(self) -> bool {
-        matches!(self, Self::Bytes | Self::Keys | Self::Customers | Self::Module("echo"))
+        matches!(self, Self::Bytes | Self::Keys | Self::Customers | Self::Moments | Self::Module("echo"))
     }
 
     /// Adds to the destination what makes records so.
@@ -32,20 +36,26 @@ impl Shape {
             Self::Bytes => json!({}),
             Self::Keys => partitioned("{country:.country,type:.type,ab:.ab}", &["country", "type", "ab"]),
             Self::Customers => partitioned("{customer:(.customer_id%5000)}", &["customer"]),
+            Self::Moments => partitioned("{moment:(.ts%100000)}", &["moment"]),
             Self::Module(name) => {
                 let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{name}");
                 processors(&[("Lambda", "LambdaArn", &arn)])
             }
-            Self::Rows => json!({"DataFormatConversionConfiguration": {
-                "SchemaConfiguration": {"RoleARN": ROLE, "DatabaseName": "bench", "TableName": "clicks"},
-                "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {}}},
-                "OutputFormatConfiguration": {"Serializer": {"ParquetSerDe": {}}},
-            }}),
+            Self::Rows => rows("clicks", "SNAPPY"),
+            Self::Texts(compression) => rows("texts", compression),
         };
         if let (Some(destination), Value::Object(members)) = (destination.as_object_mut(), members) {
             destination.extend(members);
         }
     }
+}
+
+fn rows(table: &str, compression: &str) -> Value {
+    json!({"DataFormatConversionConfiguration": {
+        "SchemaConfiguration": {"RoleARN": ROLE, "DatabaseName": "bench", "TableName": table},
+        "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {}}},
+        "OutputFormatConfiguration": {"Serializer": {"ParquetSerDe": {"Compression": compression}}},
+    }})
 }
 
 fn partitioned(query: &str, keys: &[&str]) -> Value {
@@ -73,12 +83,14 @@ fn processors(given: &[(&str, &str, &str)]) -> Value {
     json!({"ProcessingConfiguration": {"Enabled": true, "Processors": processors.collect::<Vec<_>>()}})
 }
 
-/// Puts into a data directory what shapes need: the table of clicks, and modules.
+/// Puts into a data directory what shapes need: tables, and modules.
 pub(crate) fn furnish(data: &Path, shape: Shape) -> anyhow::Result<()> {
     let (schemas, modules) = (data.join("schemas"), data.join("modules"));
     std::fs::create_dir_all(&schemas)?;
     std::fs::create_dir_all(&modules)?;
     std::fs::write(schemas.join("bench.clicks.sql"), CLICKS)?;
+    let columns: Vec<_> = (1..TEXT_COLUMNS).map(|number| format!("c{number} string")).collect();
+    std::fs::write(schemas.join("bench.texts.sql"), format!("CREATE TABLE texts (id string, {})", columns.join(", ")))?;
     match shape {
         Shape::Module("echo") => {
             std::fs::write(modules.join("echo.wasm"), crate::guests::judging(crate::guests::ECHO))?;
@@ -95,6 +107,8 @@ pub(crate) fn furnish(data: &Path, shape: Shape) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Columns of a table of texts.
+pub(crate) const TEXT_COLUMNS: u64 = 20;
 const ROLE: &str = "arn:aws:iam::000000000000:role/bench";
 const CLICKS: &str = "CREATE TABLE clicks (
     id string, ts bigint, customer_id bigint, session_id string, type string, page string, ref string, sku string,

@@ -189,7 +189,7 @@ async fn an_answer_that_cannot_be_read_fails_the_records_of_its_call_and_no_othe
     bench.hydrant.terminate().await;
 }
 
-/// One that gives by turns a record back, `other`, and ProcessingFailed, and traps between them, which has the same records asked
+/// One that gives by turns a record back, `other`, and `ProcessingFailed`, and traps between them, which has the same records asked
 /// about once more.
 fn moody(other: &str) -> Vec<u8> {
     let turn = "(i32.and (i32.add (local.get $id) (global.get $calls)) (i32.const 3))";

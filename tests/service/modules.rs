@@ -106,8 +106,8 @@ async fn killed_while_modules_are_replaced_each_record_is_of_one_of_them_in_the_
         while Instant::now() < deadline {
             let numbers = next..next + 200;
             next = numbers.end;
-            let lines: String = numbers.clone().map(|number| format!("_{number:06}\n")).collect();
-            hydrant.client.put_lines("s", &lines).await;
+            let lines: Vec<String> = numbers.clone().map(|number| format!("_{number:06}\n")).collect();
+            hydrant.client.put_lines("s", &lines.concat()).await;
             acknowledged.extend(numbers);
             // Taken away, then half of the next one, then all of it, each for a moment; it may be killed at any of them.
             let whole = marking(mark);

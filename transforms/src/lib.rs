@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`CODECS`] | every way to pack an object ([`compression`]) | `tests/conformance.rs` |
 //! | [`PROCESSORS`](processors::PROCESSORS) | every type of a `ProcessingConfiguration` ([`processors`]) | `tests/conformance.rs` |
-//! | [`formats`] | columns, and the columnar files that are made of them | its own tests, `tests/peers/test_columnar.py` |
+//! | [`formats`] | columns, and the columnar files that are made of them | `formats/conversion/converter/tests.rs`, which runs over both, and `tests/peers/test_columnar.py` |
 //!
 //! [`records`] has the words that processors share; [`verdicts`] what a function of the user's says of them, and [`wasm`] runs
 //! such a function.

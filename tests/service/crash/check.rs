@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, types::Decimal128Type};
+use arrow_array::types::Decimal128Type;
 use bytes::Bytes;
 use hydrant_model::Compression;
 use orc_rust::ArrowReaderBuilder;
