@@ -26,8 +26,8 @@ enum Plan {
     Load(Load),
     /// Two hundred full streams that are flushed at once after an outage, while ten buckets stall.
     Backlog,
-    /// One object of rows that is made while nothing else is done.
-    OneObject(Kind, Shape),
+    /// Objects of rows that are made at once, while nothing else is done: so many.
+    Writers(Kind, Shape, usize),
 }
 
 /// Puts to streams, and what is measured of it.
@@ -58,7 +58,7 @@ const ROAD: Load = Load { delivers: true, megabytes: 1500, ..PUT };
 const GZIP: Load = Load { compression: "GZIP", megabytes: 1000, ..ROAD };
 
 /// Every run, in the order in which `all` takes them.
-pub(crate) static RUNS: [Run; 22] = [
+pub(crate) static RUNS: [Run; 24] = [
     run("batch", "PutRecordBatch of 500 x 410 B, durable, nothing delivered", PUT),
     run("ndjson", "4 MiB of NDJSON, durable, nothing delivered", Load { kind: Kind::Ndjson, connections: 4, ..PUT }),
     run(
@@ -105,14 +105,17 @@ pub(crate) static RUNS: [Run; 22] = [
         "PutRecordBatch to 100,000 partitions that wait together: peak memory",
         Load { shape: Shape::Moments, megabytes: 200, ..ROAD },
     ),
-    writer(
+    writers(
         "writer",
         "one Parquet object of 100 MB of clicks, 20 columns, snappy: peak memory",
         Kind::Ndjson,
         Shape::Rows,
+        1,
     ),
-    writer("writertext", "the same of random text", Kind::Texts, Shape::Texts("SNAPPY")),
-    writer("writerplain", "the same uncompressed", Kind::Texts, Shape::Texts("UNCOMPRESSED")),
+    writers("writers8", "eight of them at once", Kind::Ndjson, Shape::Rows, 8),
+    writers("writertext", "one of random text", Kind::Texts, Shape::Texts("SNAPPY"), 1),
+    writers("writerstext8", "eight of them at once", Kind::Texts, Shape::Texts("SNAPPY"), 8),
+    writers("writersplain8", "the same uncompressed", Kind::Texts, Shape::Texts("UNCOMPRESSED"), 8),
     Run {
         name: "rss200",
         about: "200 streams of 8 MiB flushed at once after an outage, 10 stalled buckets: peak memory",
@@ -124,8 +127,8 @@ const fn run(name: &'static str, about: &'static str, load: Load) -> Run {
     Run { name, about, plan: Plan::Load(load) }
 }
 
-const fn writer(name: &'static str, about: &'static str, kind: Kind, shape: Shape) -> Run {
-    Run { name, about, plan: Plan::OneObject(kind, shape) }
+const fn writers(name: &'static str, about: &'static str, kind: Kind, shape: Shape, objects: usize) -> Run {
+    Run { name, about, plan: Plan::Writers(kind, shape, objects) }
 }
 
 impl Run {
@@ -134,7 +137,7 @@ impl Run {
         match &self.plan {
             Plan::Load(load) => load.take(share),
             Plan::Backlog => backlog(),
-            Plan::OneObject(kind, rows) => one_object(*kind, *rows),
+            Plan::Writers(kind, rows, objects) => write(*kind, *rows, *objects),
         }
     }
 }
@@ -204,24 +207,42 @@ impl Load {
     }
 }
 
-fn one_object(kind: Kind, shape: Shape) -> anyhow::Result<Figures> {
+fn write(kind: Kind, shape: Shape, objects: usize) -> anyhow::Result<Figures> {
     let s3 = Swallower::start()?;
-    let server = Server::start(s3.address, shape)?;
-    let stream =
-        Stream { name: "bench", bucket: "bench", compression: "UNCOMPRESSED", buffer: HELD, shape, settings: &[] };
-    server.create(&stream)?;
-    let requests = requests(kind, stream.name, 24);
-    let done = drive(server.address, &requests, 1, requests.len() as u64)?;
+    // All of them find room.
+    let server = Server::start_with(s3.address, shape, &["--delivery-memory", "4GiB"])?;
+    let names: Vec<String> = (0..objects).map(|number| format!("bench-{number}")).collect();
+    let (mut put, mut done) = (Tally::default(), Done::default());
+    for name in &names {
+        server.create(&Stream {
+            name,
+            bucket: "bench",
+            compression: "UNCOMPRESSED",
+            buffer: HELD,
+            shape,
+            settings: &[],
+        })?;
+        let requests = requests(kind, name, 24);
+        done = drive(server.address, &requests, 1, requests.len() as u64)?;
+        put += done.put;
+    }
     // What was freed is given back while nothing is done.
     std::thread::sleep(Duration::from_secs(5));
     let (before, begun, started) = (server.rss_from_here()?, server.cpu()?, Instant::now());
-    server.flush(stream.name, Some(PATIENCE))?;
+    for name in &names {
+        server.flush(name, None)?;
+    }
+    for name in &names {
+        server.flush(name, Some(PATIENCE))?;
+    }
     let (peak, cpu) = (server.peak_rss()?, server.cpu()?);
-    println!("    {} MB before, {} MB more while it is written", before / 1_000_000, (peak - before) / 1_000_000);
-    let delivered = delivered(&s3, done.put, shape)?;
-    ensure!(delivered.objects == 1, "{} objects", delivered.objects);
+    let each = (peak - before) / 1_000_000 / objects as u64;
+    println!("    {} MB before, {each} MB more for each of {objects} while they are written", before / 1_000_000);
+    let delivered = delivered(&s3, put, shape)?;
+    ensure!(delivered.objects == objects, "{} objects", delivered.objects);
     let cpu = (cpu.0.saturating_sub(begun.0), cpu.1.saturating_sub(begun.1));
-    Ok(figures(&done, started.elapsed(), cpu, peak, done.put, delivered))
+    done.put = put;
+    Ok(figures(&done, started.elapsed(), cpu, peak, put, delivered))
 }
 
 fn backlog() -> anyhow::Result<Figures> {

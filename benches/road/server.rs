@@ -42,6 +42,11 @@ pub(crate) struct Stream<'a> {
 impl Server {
     /// Starts the binary that was built with this benchmark, or `HYDRANT_BIN`, with `s3` as its only destination.
     pub(crate) fn start(s3: SocketAddr, shape: Shape) -> anyhow::Result<Self> {
+        Self::start_with(s3, shape, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(s3: SocketAddr, shape: Shape, more: &[&str]) -> anyhow::Result<Self> {
         let binary = std::env::var_os("HYDRANT_BIN")
             .map(PathBuf::from)
             .or_else(|| option_env!("CARGO_BIN_EXE_hydrant").map(PathBuf::from))
@@ -58,6 +63,7 @@ impl Server {
             .arg("--data")
             .arg(data.path())
             .args(["--s3-endpoint", &format!("http://{s3}")])
+            .args(more)
             .env("AWS_ACCESS_KEY_ID", "bench")
             .env("AWS_SECRET_ACCESS_KEY", "bench")
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()))

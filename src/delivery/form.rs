@@ -45,7 +45,7 @@ impl RowsPlan {
         Self { conversion: conversion.clone(), schema }
     }
 
-    /// The most that making it holds, what it hands on at once included: a row group, or stripe, is there twice when it is full.
+    /// The most that making it holds: a row group, or stripe, of one column is there twice when it is full.
     pub(super) fn memory_bytes(&self) -> usize {
         self.writer_bytes() * 2
     }
@@ -68,14 +68,23 @@ impl Form {
         Self::Packed { packer, any: false }
     }
 
-    /// Adds records, and says which have no place in the object.
+    /// Appends what is made and held back, as far as that is more than nothing: a little, so that it is not there twice.
+    pub(super) fn give(&mut self, out: &mut Vec<u8>) -> bool {
+        let Self::Rows(rows) = self else { return false };
+        let made = rows.converter.made();
+        let any = !made.is_empty();
+        made.take(1, out);
+        any
+    }
+
+    /// Adds records, and says which have no place in the object. What becomes of rows is [given](Self::give) later.
     pub(super) fn add(&mut self, records: &Records, out: &mut Vec<u8>) -> Result<Fates, BodyError> {
         match self {
             Self::Packed { packer, any } => {
                 *any |= !records.is_empty();
                 records.runs().try_for_each(|run| packer.write(run, out)).map(|()| Fates::default())
             }
-            Self::Rows(rows) => rows.add(records, out),
+            Self::Rows(rows) => rows.add(records),
             Self::Nothing => Ok(Fates::default()),
         }
     }
@@ -89,29 +98,30 @@ impl Form {
         }
     }
 
-    /// Writes the object's end.
+    /// Writes the object's end; of rows it is [given](Self::give) later.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), BodyError> {
         match self {
             Self::Packed { packer, .. } => packer.finish(out),
-            Self::Rows(rows) => rows.converter.finish(out).map_err(failed),
+            Self::Rows(rows) => rows.converter.end().map_err(failed),
             Self::Nothing => Ok(()),
         }
     }
 }
 
 impl Rows {
-    fn add(&mut self, records: &Records, out: &mut Vec<u8>) -> Result<Fates, BodyError> {
+    fn add(&mut self, records: &Records) -> Result<Fates, BodyError> {
         let counting = Counting::begin(&self.stream, CONVERSION, records);
-        let (before, mut fates) = (out.len(), Fates::default());
+        let (before, mut fates) = (self.converter.made().len(), Fates::default());
         let (mut taken, mut taken_bytes) = (0, 0);
         for (record, bytes) in records.iter() {
             match self.converter.push(bytes) {
                 Ok(_) => (taken, taken_bytes) = (taken + 1, taken_bytes + bytes.len()),
                 Err(error) => fates.failures.push(failure(&error, record.origin)),
             }
-            self.converter.drain(out).map_err(failed)?;
+            self.converter.encode().map_err(failed)?;
         }
-        tracing::trace!(stream = %self.stream.name, taken, taken_bytes, file_bytes = out.len() - before, "converted");
+        let file_bytes = self.converter.made().len() - before;
+        tracing::trace!(stream = %self.stream.name, taken, taken_bytes, file_bytes, "converted");
         counting.end_with((taken, taken_bytes as u64), &fates);
         Ok(fates)
     }

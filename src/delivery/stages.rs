@@ -36,6 +36,8 @@ pub(super) struct StagesMaker {
     held: Vec<u8>,
     lacking: Lacking,
     ended: bool,
+    /// Whether the object's end is written.
+    finished: bool,
     /// Where what would be in the object goes, where there is to be none.
     laid_down: Option<LaidDown>,
 }
@@ -112,6 +114,7 @@ impl StagesMaker {
             held: Vec::new(),
             lacking: Lacking::default(),
             ended: false,
+            finished: false,
             laid_down: None,
         }
     }
@@ -216,9 +219,13 @@ impl Maker for StagesMaker {
     fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         if !self.held.is_empty() {
             out.append(&mut self.held);
+        } else if self.form.give(out) {
+            // What is made leaves before there is more.
+        } else if self.finished {
+            return Ok(false);
         } else if self.ended {
             self.form.finish(out)?;
-            return Ok(false);
+            self.finished = true;
         } else {
             self.take(out)?;
         }

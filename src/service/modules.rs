@@ -53,7 +53,7 @@ struct Loaded {
     files: Option<Files>,
     pool: Pool,
     /// What took its place in the directory, and why it does not here.
-    refused: Option<(Option<Files>, String)>,
+    refused: Option<(Result<Files, String>, String)>,
     copied: Copied,
 }
 
@@ -131,7 +131,9 @@ impl Modules {
     /// Gives up the copies of modules that stand in for none of the functions `arns`, which are all that streams ask.
     pub(super) fn forget_all_but(&self, arns: &[String]) {
         let named: BTreeSet<_> = arns.iter().filter_map(|arn| module_name(arn).ok()).collect();
-        self.artifacts.keep_only(&named);
+        let gone = self.artifacts.keep_only(&named);
+        // Should a stream name one again, it is loaded again, and copied.
+        self.slots.lock().retain(|name, _| !gone.contains(name));
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -157,19 +159,20 @@ impl Modules {
                 known.refused = None;
                 return Ok(known.pool.clone());
             }
-            if known.refused.as_ref().is_some_and(|(refused, _)| refused.as_ref() == found) {
+            if known.refused.as_ref().is_some_and(|(refused, _)| *refused == files) {
                 return Ok(known.pool.clone());
             }
         }
-        // It has to start, too, before it takes the place of one that does.
-        let is_first = loaded.is_none() && !self.artifacts.has(name);
+        // One that cannot be started is no good, and no call should find that out.
         let fresh = files.clone().and_then(|files| self.load(name, &path, files)).and_then(|fresh| {
-            let starts =
-                if is_first { Ok(()) } else { fresh.pool.warm().map_err(|fault| fault.message().into_owned()) };
-            starts.map(|()| fresh)
+            let started = fresh.pool.warm().map_err(|fault| fault.message().into_owned());
+            started.map(|()| fresh)
         });
         match fresh {
-            Ok(fresh) => Ok(loaded.insert(fresh).pool.clone()),
+            Ok(fresh) => {
+                tracing::info!(module = name, path = %path.display(), "a transform module is in use");
+                Ok(loaded.insert(fresh).pool.clone())
+            }
             Err(error) => {
                 let error = wrong(error);
                 if loaded.is_none() {
@@ -177,7 +180,7 @@ impl Modules {
                 }
                 let Some(known) = loaded.as_mut() else { return Err(error) };
                 tracing::error!(module = name, %error, "a module was replaced by what cannot be used; the old one stays in use");
-                known.refused = Some((files.ok(), error));
+                known.refused = Some((files, error));
                 Ok(known.pool.clone())
             }
         }
@@ -188,7 +191,6 @@ impl Modules {
         let (configuration, text) = Configuration::beside_with_text(path)?;
         let module = std::fs::read(path).map_err(|error| error.to_string())?;
         let pool = self.pool(name, &module, &configuration)?;
-        tracing::info!(module = name, path = %path.display(), "a transform module is in use");
         let copied = Copied::No(Content { module, configuration: text });
         Ok(Loaded { files: Some(files), pool, refused: None, copied })
     }
@@ -286,14 +288,16 @@ fn module_name(arn: &str) -> Result<&str, String> {
         None => arn,
     };
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if name.is_empty() || !name.chars().all(fits) {
+    if !(1..=MOST_NAME).contains(&name.len()) || !name.chars().all(fits) {
         return Err(format!(
-            "LambdaArn {arn} names no function: it ends in :function:NAME, of letters, digits, - and _"
+            "LambdaArn {arn} names no function: it ends in :function:NAME, of at most {MOST_NAME} letters, digits, - and _"
         ));
     }
     Ok(name)
 }
 
+/// Twice as long as AWS's, and short enough for a file's name with what is behind it.
+const MOST_NAME: usize = 128;
 /// Memory of instances that wait for the next call, of all modules together.
 const IDLE_BYTES: usize = 32 << 20;
 

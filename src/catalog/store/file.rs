@@ -89,13 +89,22 @@ pub(crate) fn write(path: &Path, content: &impl Serialize) -> Result<(), StoreEr
     write_bytes(path, &bytes)
 }
 
-/// Writes a file so that a crash leaves the old one or the new one. Returns when the new one survives power loss.
+/// Writes a file so that a crash leaves the old one or the new one. Returns when the new one survives power loss. Where the disk
+/// says no, nothing is left of it.
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_added_extension("new");
-    let mut file = File::create(&temporary).map_err(StoreError::doing("making", &temporary))?;
-    file.write_all(bytes).map_err(StoreError::doing("writing", &temporary))?;
-    file.sync_all().map_err(StoreError::doing("syncing", &temporary))?;
-    fs::rename(&temporary, path).map_err(StoreError::doing("renaming to", path))?;
+    let written = write_beside(&temporary, path, bytes);
+    if written.is_err() {
+        drop(fs::remove_file(&temporary));
+    }
+    written
+}
+
+fn write_beside(temporary: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = File::create(temporary).map_err(StoreError::doing("making", temporary))?;
+    file.write_all(bytes).map_err(StoreError::doing("writing", temporary))?;
+    file.sync_all().map_err(StoreError::doing("syncing", temporary))?;
+    fs::rename(temporary, path).map_err(StoreError::doing("renaming to", path))?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 

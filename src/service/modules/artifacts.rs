@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -57,20 +57,36 @@ impl Artifacts {
                 sync_names(data)?;
             }
         }
+        let artifacts = Self { dir, known: Mutex::default() };
         let mut known = BTreeMap::new();
-        for entry in fs::read_dir(&dir).map_err(StoreError::doing("listing", &dir))? {
-            let path = entry.map_err(StoreError::doing("listing", &dir))?.path();
+        for entry in fs::read_dir(&artifacts.dir).map_err(StoreError::doing("listing", &artifacts.dir))? {
+            let path = entry.map_err(StoreError::doing("listing", &artifacts.dir))?.path();
             let Some(name) = path.file_name().and_then(|it| it.to_str()?.strip_suffix(REFERENCE)) else { continue };
-            match read_json(&path) {
+            let usable = match read_json::<Reference>(&path) {
+                Err(error @ StoreError::Newer { .. }) => return Err(error),
+                Err(StoreError::Damaged { cause, .. }) => Err(cause),
+                Err(error) => Err(format!("{error:?}")),
+                Ok(reference) => match artifacts.content(&reference) {
+                    Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NotFound) => {
+                        Err(error.to_string())
+                    }
+                    // What cannot be read now may be later.
+                    _ => Ok(reference),
+                },
+            };
+            match usable {
                 Ok(reference) => drop(known.insert(name.to_owned(), reference)),
-                Err(StoreError::Damaged { cause, .. }) => {
-                    tracing::error!(path = %path.display(), error = cause, "what names the copy of a module is damaged");
+                Err(error) => {
+                    tracing::error!(
+                        module = name,
+                        error,
+                        "the copy of a module is damaged; its next use makes another"
+                    );
                 }
-                Err(error) => return Err(error),
             }
         }
-        let artifacts = Self { dir, known: Mutex::new(known) };
-        artifacts.sweep(&artifacts.known.lock());
+        artifacts.sweep(&known);
+        *artifacts.known.lock() = known;
         Ok(artifacts)
     }
 
@@ -100,49 +116,48 @@ impl Artifacts {
 
     /// What the module `name` was when it took effect last; `None` where it never did, or its copy is damaged.
     pub(super) fn load(&self, name: &str) -> Option<Content> {
-        let Reference { module, configuration, .. } = self.known.lock().get(name).cloned()?;
-        let content = self.read(&module).and_then(|module| {
-            let configuration = configuration.map(|hash| self.read(&hash)).transpose()?;
-            Ok(Content { module, configuration })
-        });
-        content.inspect_err(|error| tracing::error!(module = name, error, "the copy of a module cannot be used")).ok()
+        let reference = self.known.lock().get(name).cloned()?;
+        let content = self.content(&reference);
+        content.inspect_err(|error| tracing::error!(module = name, %error, "the copy of a module cannot be used")).ok()
     }
 
-    /// Whether there is a copy of the module `name`.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.known.lock().contains_key(name)
-    }
-
-    /// Removes the copies of modules other than `named`, those that streams name.
-    pub(super) fn keep_only(&self, named: &BTreeSet<&str>) {
-        let mut known = self.known.lock();
-        let before = known.len();
-        known.retain(|name, _| {
-            if named.contains(name.as_str()) {
-                return true;
+    /// Removes the copies of modules other than `named`, those that streams name; which they are. One that cannot be removed is
+    /// looked at again by the next process.
+    pub(super) fn keep_only(&self, named: &BTreeSet<&str>) -> Vec<String> {
+        // While one is copied nobody waits for the disk: it is looked at again soon.
+        let Some(mut known) = self.known.try_lock() else { return Vec::new() };
+        let gone: Vec<String> = known.keys().filter(|name| !named.contains(name.as_str())).cloned().collect();
+        for name in &gone {
+            known.remove(name);
+            if let Err(error) = fs::remove_file(self.reference(name))
+                && error.kind() != ErrorKind::NotFound
+            {
+                tracing::warn!(module = name, %error, "nobody needs the copy of a module, and it cannot be removed");
             }
-            let path = self.reference(name);
-            let removed = fs::remove_file(&path).or_else(|error| match error.kind() {
-                ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            });
-            removed
-                .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "nobody needs it, and it stays"))
-                .is_err()
-        });
-        if known.len() < before {
+        }
+        if !gone.is_empty() {
             self.sweep(&known);
         }
+        gone
+    }
+
+    fn content(&self, reference: &Reference) -> io::Result<Content> {
+        let configuration = reference.configuration.as_deref().map(|hash| self.read(hash)).transpose()?;
+        Ok(Content { module: self.read(&reference.module)?, configuration })
     }
 
     fn reference(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}{REFERENCE}"))
     }
 
-    fn read(&self, hash_of_it: &str) -> Result<Vec<u8>, String> {
+    fn read(&self, hash_of_it: &str) -> io::Result<Vec<u8>> {
         let path = self.dir.join(hash_of_it);
-        let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if hash(&bytes) == hash_of_it { Ok(bytes) } else { Err(format!("{} is damaged", path.display())) }
+        let bytes =
+            fs::read(&path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        if hash(&bytes) != hash_of_it {
+            return Err(io::Error::new(ErrorKind::InvalidData, format!("{} is not what was written", path.display())));
+        }
+        Ok(bytes)
     }
 
     /// Removes what nobody names; what cannot be removed goes with the next.

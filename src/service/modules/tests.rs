@@ -48,6 +48,7 @@ fn an_arn_names_its_module_and_never_a_path() {
     assert_eq!(module_name(arn), Ok("enrich"));
     assert_eq!(module_name(&format!("{arn}:PROD")), Ok("enrich"));
     assert_eq!(module_name("enrich-2"), Ok("enrich-2"));
+    assert!(module_name(&"x".repeat(128)).is_ok() && module_name(&"x".repeat(129)).is_err());
     for wrong in ["", "../x", "arn:aws:lambda:r:a:function:../x", "arn:aws:lambda:r:a:layer:x", "a/b"] {
         assert!(module_name(wrong).is_err(), "{wrong}");
     }
@@ -164,6 +165,28 @@ fn after_a_restart_the_one_that_was_used_last_stands_in_for_what_cannot_be_used(
     assert_eq!(copies(folder.path()).1, 1);
     after.forget_all_but(&["n".to_owned()]);
     assert_eq!(copies(folder.path()), (vec![], 0));
+    // A stream that names it again has it copied again.
+    after.transform(&lambda("m")).unwrap();
+    assert_eq!(copies(folder.path()), (vec!["m.module.json".to_owned()], 1));
+}
+
+#[test]
+fn each_reason_to_refuse_a_module_is_told_when_it_is_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, modules) = (folder.path().join("m.wasm"), modules(folder.path()));
+    // One that cannot be started is no good from the beginning.
+    fs::write(&path, module(1, "(i32.const 1)")).unwrap();
+    assert!(modules.transform(&lambda("m")).err().unwrap().contains("its hydrant_init returned 1"));
+    assert_eq!(copies(folder.path()), (vec![], 0));
+    fs::write(&path, good()).unwrap();
+    modules.transform(&lambda("m")).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(modules.check("m").unwrap_err().contains("No such file"));
+    fs::write(&path, good()).unwrap();
+    for beside in ["m.yaml", "m.json"] {
+        fs::write(folder.path().join(beside), "{}").unwrap();
+    }
+    assert!(modules.check("m").unwrap_err().contains("one of them must go"));
 }
 
 #[test]
@@ -182,6 +205,11 @@ fn a_copy_is_whole_or_not_used() {
         fs::read_dir(&artifacts).unwrap().map(|it| it.unwrap().path()).find(|path| path.extension().is_none()).unwrap();
     fs::write(&copy, module(2, "(i32.const 0)")).unwrap();
     assert!(modules(folder.path()).transform(&lambda("m")).err().unwrap().contains("No such file"));
+    // The next use makes another.
+    fs::write(&path, good()).unwrap();
+    modules(folder.path()).transform(&lambda("m")).unwrap();
+    fs::remove_file(&path).unwrap();
+    modules(folder.path()).transform(&lambda("m")).unwrap();
     let reference = artifacts.join("m.module.json");
     fs::write(&reference, r#"{"format": 2}"#).unwrap();
     let mut settings = Settings::embedded(&folder.path().join("data"));
@@ -189,6 +217,7 @@ fn a_copy_is_whole_or_not_used() {
     let refused = Modules::open(&settings, Clock::system()).err().unwrap().to_string();
     assert!(refused.contains("format 2") && refused.contains("start the later version again"), "{refused}");
     fs::write(&reference, "{").unwrap();
+    fs::create_dir(artifacts.join("n.module.json")).unwrap();
     fs::write(&path, good()).unwrap();
     modules(folder.path()).transform(&lambda("m")).unwrap();
 }

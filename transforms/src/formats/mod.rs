@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A [`ColumnWriter`] is opened for one object, fed record batches of one schema (1,000 to 2,000 rows are where it is fast)
-//! and finished once. Like everything in this room it does no I/O: the bytes of the file come out at the end of the caller's
-//! buffer, a row group or stripe at a time, and depend on the batches and the options only.
+//! and ended once. Like everything in this room it does no I/O: the bytes of the file are there to be taken ([`Pieces`]), a row
+//! group or stripe at a time, and depend on the batches and the options only.
 //!
 //! [`conversion`] is all of it at once, as a stream's configuration asks for it: records in, a file out.
 //!
@@ -22,6 +22,7 @@ pub mod conversion;
 pub mod json;
 pub mod orc;
 pub mod parquet;
+mod pieces;
 #[cfg(test)]
 #[path = "../../examples/columnar/samples.rs"]
 mod samples;
@@ -31,27 +32,52 @@ mod values;
 
 use arrow_array::RecordBatch;
 
+pub use self::pieces::Pieces;
+
 /// Writes one columnar file.
 ///
-/// A writer that is dropped before [`finish`](Self::finish) leaves bytes behind that no reader takes for a file: both formats
+/// A writer that is dropped before [`end`](Self::end) leaves bytes behind that no reader takes for a file: both formats
 /// have their directory at the end.
 pub trait ColumnWriter: Send {
-    /// Adds the rows of `batch`, and appends to `out` what is ready of the file: mostly nothing, and a whole row group or stripe
-    /// when one is full or the memory limit is reached. Changes nothing that is already in `out`.
+    /// Adds the rows of `batch`. What is ready of the file is in [`made`](Self::made): mostly nothing more, and a whole row group or
+    /// stripe when one is full or the memory limit is reached.
     ///
     /// # Errors
     /// [`FormatError::Batch`] where the batch has another schema than the file; [`FormatError::Engine`], after which the file
     /// cannot be finished; [`FormatError::Finished`].
-    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError>;
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), FormatError>;
 
-    /// Appends the rows kept back and the file's directory. A file of no rows is a valid file with a schema.
+    /// Ends the file: the rows kept back, and its directory. A file of no rows is a valid file with a schema.
     ///
     /// # Errors
     /// [`FormatError::Engine`], [`FormatError::Finished`].
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError>;
+    fn end(&mut self) -> Result<(), FormatError>;
 
-    /// Bytes held now, the caller's `out` not counted.
+    /// What is ready of the file and was not taken yet.
+    fn made(&mut self) -> &mut Pieces;
+
+    /// Bytes held now, those that are ready included.
     fn memory_bytes(&self) -> usize;
+
+    /// [`add`](Self::add), and appends to `out` all that is ready. Changes nothing that is already in `out`.
+    ///
+    /// # Errors
+    /// As `add`.
+    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        self.add(batch)?;
+        self.made().take(usize::MAX, out);
+        Ok(())
+    }
+
+    /// [`end`](Self::end), and appends to `out` all that is left.
+    ///
+    /// # Errors
+    /// As `end`.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        self.end()?;
+        self.made().take(usize::MAX, out);
+        Ok(())
+    }
 }
 
 /// Why a columnar file cannot be written, or read back.

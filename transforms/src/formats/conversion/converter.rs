@@ -9,7 +9,7 @@ use super::rows::Rows;
 use super::{Conversion, Format};
 use crate::formats::json::RecordError;
 use crate::formats::schema::TableSchema;
-use crate::formats::{ColumnWriter, FormatError, batches, orc, parquet};
+use crate::formats::{ColumnWriter, FormatError, Pieces, batches, orc, parquet};
 use crate::records::{ErrorOutput, Failure, Origin};
 
 /// Makes one file of records.
@@ -53,8 +53,8 @@ impl Converter {
 
     /// Takes the rows of `record`, one for each JSON object in it, and gives their number. All or nothing.
     ///
-    /// They stay in memory until [`drain`](Self::drain) is called: call it after each record, or after a few. A file that is
-    /// finished takes rows no more, which the next `drain` or `finish` tells.
+    /// They stay in memory until [`encode`](Self::encode) or [`drain`](Self::drain) is called: call it after each record, or after a few. A file that is
+    /// finished takes rows no more, which the next `encode` or `end` tells.
     ///
     /// # Errors
     /// The record is not JSON, or does not fit the schema; see [`failure`].
@@ -69,25 +69,50 @@ impl Converter {
         Ok(rows)
     }
 
-    /// Gives the batches that are full to the file, and appends to `out` what is ready of it: mostly nothing, and a whole row
-    /// group or stripe when one is full. Changes nothing that is already in `out`.
+    /// Gives the batches that are full to the file. What is ready of it is in [`made`](Self::made): mostly nothing more, and a
+    /// whole row group or stripe when one is full.
     ///
     /// # Errors
     /// [`FormatError::Engine`], after which the file cannot be finished; [`FormatError::Finished`].
-    pub fn drain(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
-        self.ready.drain(..).try_for_each(|batch| self.writer.write(&batch, out))
+    pub fn encode(&mut self) -> Result<(), FormatError> {
+        self.ready.drain(..).try_for_each(|batch| self.writer.add(&batch))
     }
 
-    /// Appends all that is left of the file. A file of no rows is a valid file with a schema.
+    /// Ends the file. A file of no rows is a valid file with a schema.
     ///
     /// # Errors
-    /// As [`drain`](Self::drain).
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    /// As [`encode`](Self::encode).
+    pub fn end(&mut self) -> Result<(), FormatError> {
         if self.decoded.len() > 0 {
             self.cut();
         }
-        self.drain(out)?;
-        self.writer.finish(out)
+        self.encode()?;
+        self.writer.end()
+    }
+
+    /// What is ready of the file and was not taken yet. Take it before there is more: a row group is a good part of what is held.
+    pub fn made(&mut self) -> &mut Pieces {
+        self.writer.made()
+    }
+
+    /// [`encode`](Self::encode), and appends to `out` what is ready. Changes nothing that is already in `out`.
+    ///
+    /// # Errors
+    /// As `encode`.
+    pub fn drain(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        self.encode()?;
+        self.made().take(usize::MAX, out);
+        Ok(())
+    }
+
+    /// [`end`](Self::end), and appends to `out` all that is left of the file.
+    ///
+    /// # Errors
+    /// As `end`.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        self.end()?;
+        self.made().take(usize::MAX, out);
+        Ok(())
     }
 
     /// Rows taken so far.
@@ -95,7 +120,7 @@ impl Converter {
         self.rows
     }
 
-    /// Bytes held now, the caller's `out` not counted. Looks at every column: ask now and then, not for each record.
+    /// Bytes held now, those that are ready included. Looks at every column: ask now and then, not for each record.
     pub fn memory_bytes(&self) -> usize {
         let ready: usize = self.ready.iter().map(batches::bytes).sum();
         self.decoded.bytes() + ready + self.writer.memory_bytes()

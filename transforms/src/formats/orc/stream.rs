@@ -11,7 +11,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use snap::raw::{Encoder as Snappy, max_compress_len};
 
 use super::Compression;
-use crate::formats::FormatError;
+use crate::formats::{FormatError, Pieces};
 
 /// Bytes on their way into the file.
 pub(super) struct Stream {
@@ -72,7 +72,7 @@ impl Stream {
     }
 
     /// Appends the whole stream to the file and starts anew. It must have been ended.
-    pub(super) fn move_to(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn move_to(&mut self, out: &mut Pieces) {
         self.packed.drain(..).for_each(|piece| out.extend_from_slice(&piece));
         self.packed_bytes = 0;
     }
@@ -115,14 +115,15 @@ impl Packer {
     }
 
     /// Appends `message` as a section of the file of its own.
-    pub(super) fn section(&mut self, message: &impl prost::Message, out: &mut Vec<u8>) -> Result<u64, FormatError> {
-        let before = out.len();
-        if matches!(self.engine, Engine::None) {
-            message.encode(out).map_err(|error| FormatError::engine("ORC", error))?;
-        } else {
-            message.encode_to_vec().chunks(CHUNK_BYTES).try_for_each(|chunk| self.chunk(chunk, out))?;
+    pub(super) fn section(&mut self, message: &impl prost::Message, out: &mut Pieces) -> Result<u64, FormatError> {
+        let mut section = message.encode_to_vec();
+        if !matches!(self.engine, Engine::None) {
+            let mut packed = Vec::new();
+            section.chunks(CHUNK_BYTES).try_for_each(|chunk| self.chunk(chunk, &mut packed))?;
+            section = packed;
         }
-        Ok((out.len() - before) as u64)
+        out.extend_from_slice(&section);
+        Ok(section.len() as u64)
     }
 
     /// A chunk, in a buffer of its own.
@@ -213,8 +214,9 @@ mod tests {
 
     fn ended(mut stream: Stream, compression: Compression) -> Vec<u8> {
         stream.end(&mut Packer::new(compression).unwrap()).unwrap();
-        let mut out = Vec::new();
-        stream.move_to(&mut out);
+        let (mut pieces, mut out) = (Pieces::default(), Vec::new());
+        stream.move_to(&mut pieces);
+        pieces.take(usize::MAX, &mut out);
         out
     }
 }

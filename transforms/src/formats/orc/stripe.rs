@@ -9,7 +9,7 @@
 use super::column::{Column, Ended};
 use super::proto::{self, StreamKind, StripeFooter, StripeInformation, StripeStatistics};
 use super::stream::Packer;
-use crate::formats::FormatError;
+use crate::formats::{FormatError, Pieces};
 
 /// A stripe that is out.
 pub(super) struct Written {
@@ -20,7 +20,7 @@ pub(super) struct Written {
 }
 
 /// Ends the stripe of `root` and what is below, and appends it.
-pub(super) fn end(root: &mut Column, packer: &mut Packer, out: &mut Vec<u8>) -> Result<Written, FormatError> {
+pub(super) fn end(root: &mut Column, packer: &mut Packer, out: &mut Pieces) -> Result<Written, FormatError> {
     let mut columns = Vec::new();
     root.each(&mut |column| {
         columns.push(column.end_stripe());
@@ -47,7 +47,7 @@ pub(super) fn end(root: &mut Column, packer: &mut Packer, out: &mut Vec<u8>) -> 
 fn index(
     columns: &[Ended],
     packer: &mut Packer,
-    out: &mut Vec<u8>,
+    out: &mut Pieces,
     streams: &mut Vec<proto::Stream>,
 ) -> Result<u64, FormatError> {
     let mut bytes = 0;
@@ -68,7 +68,7 @@ fn data(
     root: &mut Column,
     columns: &[Ended],
     packer: &mut Packer,
-    out: &mut Vec<u8>,
+    out: &mut Pieces,
     streams: &mut Vec<proto::Stream>,
 ) -> Result<u64, FormatError> {
     let mut bytes = 0;
@@ -80,7 +80,7 @@ fn data(
             let length = own.packed_bytes();
             if kind == StreamKind::Present && !present {
                 // Every row has a value, which need not be said.
-                own.move_to(&mut Vec::new());
+                own.move_to(&mut Pieces::default());
                 continue;
             }
             own.move_to(out);

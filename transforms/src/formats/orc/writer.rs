@@ -10,7 +10,7 @@ use super::column::Column;
 use super::proto::{CalendarKind, CompressionKind, Footer, Metadata, PostScript, StripeInformation, Type};
 use super::stream::{CHUNK_BYTES, Packer};
 use super::{Compression, FormatVersion, Options, stripe, types};
-use crate::formats::{CREATED_BY, ColumnWriter, FormatError, batches};
+use crate::formats::{CREATED_BY, ColumnWriter, FormatError, Pieces, batches};
 
 /// Writes one ORC file.
 pub(super) struct Writer {
@@ -30,6 +30,7 @@ pub(super) struct Writer {
     metadata: Metadata,
     /// Estimate of what the directories under way take.
     directory_bytes: usize,
+    made: Pieces,
     finished: bool,
 }
 
@@ -50,12 +51,13 @@ impl Writer {
             stripes: Vec::new(),
             metadata: Metadata::default(),
             directory_bytes: 0,
+            made: Pieces::default(),
             finished: false,
         })
     }
 
     /// Takes rows that are all of the row group under way.
-    fn take(&mut self, slice: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn take(&mut self, slice: &RecordBatch) -> Result<(), FormatError> {
         let rows = slice.num_rows();
         self.root.write_root(slice.columns(), rows);
         pack(&mut self.root, &mut self.packer)?;
@@ -64,7 +66,7 @@ impl Writer {
         let held = self.held();
         // What the next slice adds must still fit.
         if held >= self.options.stripe_size_bytes || held >= self.memory_limit - self.memory_limit / 8 {
-            return self.end_stripe(out);
+            return self.end_stripe();
         }
         if self.group_rows == self.options.row_index_stride {
             self.end_group()?;
@@ -80,15 +82,15 @@ impl Writer {
         Ok(())
     }
 
-    fn end_stripe(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn end_stripe(&mut self) -> Result<(), FormatError> {
         if self.stripe_rows == 0 {
             return Ok(());
         }
         if self.group_rows > 0 {
             self.end_group()?;
         }
-        self.begin(out);
-        let ended = stripe::end(&mut self.root, &mut self.packer, out)?;
+        self.begin();
+        let ended = stripe::end(&mut self.root, &mut self.packer, &mut self.made)?;
         let information = StripeInformation {
             offset: Some(self.written),
             number_of_rows: Some(self.stripe_rows as u64),
@@ -104,16 +106,17 @@ impl Writer {
     }
 
     /// The header, before anything else.
-    fn begin(&mut self, out: &mut Vec<u8>) {
+    fn begin(&mut self) {
         if self.written == 0 {
-            out.extend_from_slice(MAGIC);
+            self.made.extend_from_slice(MAGIC);
             self.written = MAGIC.len() as u64;
         }
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
-        self.end_stripe(out)?;
-        self.begin(out);
+    /// The directories, behind the last stripe.
+    fn end_file(&mut self) -> Result<(), FormatError> {
+        self.end_stripe()?;
+        self.begin();
         let mut statistics = Vec::new();
         self.root.each(&mut |column| {
             statistics.push(column.statistics());
@@ -131,8 +134,8 @@ impl Writer {
             calendar: Some(CalendarKind::ProlepticGregorian.into()),
             software_version: Some(CREATED_BY.to_owned()),
         };
-        let metadata_length = self.packer.section(&self.metadata, out)?;
-        let footer_length = self.packer.section(&footer, out)?;
+        let metadata_length = self.packer.section(&self.metadata, &mut self.made)?;
+        let footer_length = self.packer.section(&footer, &mut self.made)?;
         let kind = match self.options.compression {
             Compression::None => CompressionKind::None,
             Compression::Zlib => CompressionKind::Zlib,
@@ -151,8 +154,9 @@ impl Writer {
             magic: Some("ORC".to_owned()),
         };
         let postscript = postscript.encode_to_vec();
-        out.extend_from_slice(&postscript);
-        out.push(u8::try_from(postscript.len()).map_err(|error| FormatError::engine("ORC", error))?);
+        self.made.extend_from_slice(&postscript);
+        let length = u8::try_from(postscript.len()).map_err(|error| FormatError::engine("ORC", error))?;
+        self.made.extend_from_slice(&[length]);
         Ok(())
     }
 
@@ -162,7 +166,7 @@ impl Writer {
 }
 
 impl ColumnWriter for Writer {
-    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), FormatError> {
         if self.finished {
             return Err(FormatError::Finished);
         }
@@ -171,7 +175,7 @@ impl ColumnWriter for Writer {
             let mut rest = slice;
             while rest.num_rows() > 0 {
                 let room = (self.options.row_index_stride - self.group_rows).min(rest.num_rows());
-                let taken = self.take(&rest.slice(0, room), out);
+                let taken = self.take(&rest.slice(0, room));
                 // Streams that an engine failed in are not whole.
                 taken.inspect_err(|_| self.finished = true)?;
                 rest = rest.slice(room, rest.num_rows() - room);
@@ -180,15 +184,19 @@ impl ColumnWriter for Writer {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn end(&mut self) -> Result<(), FormatError> {
         if std::mem::replace(&mut self.finished, true) {
             return Err(FormatError::Finished);
         }
-        self.end(out)
+        self.end_file()
+    }
+
+    fn made(&mut self) -> &mut Pieces {
+        &mut self.made
     }
 
     fn memory_bytes(&self) -> usize {
-        if self.finished { 0 } else { self.held() }
+        self.made.memory_bytes() + if self.finished { 0 } else { self.held() }
     }
 }
 

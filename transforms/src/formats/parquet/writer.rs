@@ -14,7 +14,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::schema::types::SchemaDescriptor;
 
 use super::{Compression, MIB, Options, WriterVersion, dictionary, schema, stored};
-use crate::formats::{CREATED_BY, ColumnWriter, FormatError, batches};
+use crate::formats::{CREATED_BY, ColumnWriter, FormatError, Pieces, batches};
 
 /// Writes one Parquet file.
 pub(super) struct Writer {
@@ -26,6 +26,7 @@ pub(super) struct Writer {
     stored: SchemaRef,
     descriptor: SchemaDescriptor,
     state: State,
+    made: Pieces,
     /// Bytes of the values in the open row group, decoded.
     in_group: usize,
 }
@@ -37,8 +38,8 @@ enum State {
         rows: usize,
         bytes: usize,
     },
-    /// The engine. Its own buffer is empty between two calls: for each call it is exchanged with the caller's.
-    Writing(Box<ArrowWriter<Vec<u8>>>),
+    /// The engine. It has no bytes of its own between two calls: for each call it is given those that are made.
+    Writing(Box<ArrowWriter<Pieces>>),
     Finished,
 }
 
@@ -48,10 +49,10 @@ impl Writer {
         let descriptor = schema::descriptor(stored.fields().iter().map(AsRef::as_ref))?;
         let (options, given) = (options.clone(), Arc::clone(given));
         let state = State::Looking { batches: Vec::new(), rows: 0, bytes: 0 };
-        Ok(Self { options, memory_limit, given, stored, descriptor, state, in_group: 0 })
+        Ok(Self { options, memory_limit, given, stored, descriptor, state, made: Pieces::default(), in_group: 0 })
     }
 
-    fn take(&mut self, slice: RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn take(&mut self, slice: RecordBatch) -> Result<(), FormatError> {
         match &mut self.state {
             State::Looking { batches, rows, bytes } => {
                 *rows += slice.num_rows();
@@ -61,15 +62,15 @@ impl Writer {
                 if *rows < ROWS_LOOKED_AT && *bytes < (self.memory_limit / 4).min(MOST_LOOKED_AT) {
                     return Ok(());
                 }
-                self.begin(out)
+                self.begin()
             }
-            State::Writing(_) => self.encode(&slice, out),
+            State::Writing(_) => self.encode(&slice),
             State::Finished => Err(FormatError::Finished),
         }
     }
 
     /// Opens the engine and gives it the rows that were kept.
-    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn begin(&mut self) -> Result<(), FormatError> {
         let State::Looking { batches, .. } = replace(&mut self.state, State::Finished) else {
             return Err(FormatError::Finished);
         };
@@ -78,17 +79,17 @@ impl Writer {
             .with_parquet_schema(self.descriptor.clone())
             .with_skip_arrow_metadata(true);
         let engine =
-            ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.stored), options).map_err(engine)?;
+            ArrowWriter::try_new_with_options(Pieces::default(), Arc::clone(&self.stored), options).map_err(engine)?;
         self.state = State::Writing(Box::new(engine));
-        batches.into_iter().try_for_each(|batch| self.encode(&batch, out))
+        batches.into_iter().try_for_each(|batch| self.encode(&batch))
     }
 
-    fn encode(&mut self, slice: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn encode(&mut self, slice: &RecordBatch) -> Result<(), FormatError> {
         let (memory_limit, block) = (self.memory_limit, self.options.block_size_bytes);
         self.in_group += batches::bytes(slice);
         // Many columns take much before they hold much; a row group of a few rows would give none of that back for long.
         let is_worth = self.in_group >= LEAST_GROUP.min(memory_limit / 2);
-        let flushed = self.with_engine(out, |engine| {
+        let flushed = self.with_engine(|engine| {
             engine.write(slice)?;
             // What the next slice adds must still fit.
             let is_full = is_worth && engine.memory_size() >= memory_limit - memory_limit / 8;
@@ -101,18 +102,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Lends the engine the caller's buffer. After an error the file cannot be finished.
+    /// Lends the engine what is made, to add to. After an error the file cannot be finished.
     fn with_engine<T>(
         &mut self,
-        out: &mut Vec<u8>,
-        work: impl FnOnce(&mut ArrowWriter<Vec<u8>>) -> Result<T, ParquetError>,
+        work: impl FnOnce(&mut ArrowWriter<Pieces>) -> Result<T, ParquetError>,
     ) -> Result<T, FormatError> {
         let State::Writing(engine) = &mut self.state else {
             return Err(FormatError::Finished);
         };
-        swap(engine.inner_mut(), out);
+        swap(engine.inner_mut(), &mut self.made);
         let done = work(engine).and_then(|done| engine.sync().map(|()| done).map_err(ParquetError::from));
-        swap(engine.inner_mut(), out);
+        swap(engine.inner_mut(), &mut self.made);
         done.map_err(|error| {
             self.state = State::Finished;
             self::engine(error)
@@ -155,32 +155,37 @@ impl Writer {
 }
 
 impl ColumnWriter for Writer {
-    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), FormatError> {
         batches::check(batch, &self.given)?;
         let batch = stored::batch(batch, &self.stored).map_err(|error| FormatError::Batch(error.to_string()))?;
-        batches::slices(&batch, SLICE_ROWS).try_for_each(|slice| self.take(slice, out))
+        batches::slices(&batch, SLICE_ROWS).try_for_each(|slice| self.take(slice))
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn end(&mut self) -> Result<(), FormatError> {
         if matches!(self.state, State::Looking { .. }) {
-            self.begin(out)?;
+            self.begin()?;
         }
-        self.with_engine(out, |engine| engine.finish().map(|_| ()))?;
+        self.with_engine(|engine| engine.finish().map(|_| ()))?;
         self.state = State::Finished;
         Ok(())
     }
 
+    fn made(&mut self) -> &mut Pieces {
+        &mut self.made
+    }
+
     fn memory_bytes(&self) -> usize {
-        match &self.state {
+        let held = match &self.state {
             State::Looking { bytes, .. } => *bytes,
             State::Writing(engine) => held(engine),
             State::Finished => 0,
-        }
+        };
+        held + self.made.memory_bytes()
     }
 }
 
 /// The open row group, and the directory entries of those that are written.
-fn held(engine: &ArrowWriter<Vec<u8>>) -> usize {
+fn held(engine: &ArrowWriter<Pieces>) -> usize {
     let columns = engine.flushed_row_groups().iter().map(RowGroupMetaData::num_columns).sum::<usize>();
     engine.memory_size() + columns * CHUNK_ENTRY_BYTES
 }
