@@ -270,6 +270,34 @@ combinations?
 input
 $ENV.HOME
 $__loc__|tojson
+del(.list[0,1])|tojson
+del(.list[0],.list[-1])|tojson
+del(.list[:1],.list[1:])|tojson
+del(.list[1:])|tojson
+del(.a,.s,.list[]?)|tojson
+del(.a.b.c,.a.b)|tojson
+delpaths([["list",0],["list",1],["zz","y"]])|tojson
+delpaths([paths])|tojson
+del(..)|tojson
+del(.[])|tojson
+.list|.[1.7]?,.[0]?|tojson
+[1,2,3]|.[1.7],.[0]|tojson
+[1,2,3]|[.[1.7],.[0.5]]|tojson
+[[1,2,3]|del(.[0,2])]|tojson
+3.7|gamma|. * 1000|floor
+[.s,.n,.list]|reverse|tojson
+""|reverse|tojson
+{}|reverse|tojson
+null|join("-")
+[]|join("-")|length
+null|indices([1,2])|tojson
+null|indices(1)|tojson
+[3,1,2]|(.[] |= empty)|tojson
+-1.5|todate
+[""|combinations]|tojson
+{"a":1}|indices(",")|tojson
+"10"|scalb(.;2)
+builtins|length
 limit(0;1)
 ""|ascii_downcase
 "A"|ascii
@@ -284,7 +312,12 @@ KNOWN = {
     '@sh "\\(.s)"': "jq writes a NUL as two characters",
     'try (.a.b.c|error) catch "caught"': "an error of null cannot be caught in jq",
     "limit(0;1)": "jq gives one result",
-    "del(.list[0])|tojson": "what is deleted in a member that is not there makes the member null",
+    "[3,1,2]|(.[] |= empty)|tojson": "jq leaves out every second element",
+    "-1.5|todate": "jq counts seconds before 1970 from the other side",
+    '[""|combinations]|tojson': "jq takes what has no length for an empty array",
+    '{"a":1}|indices(",")|tojson': "jq gives null",
+    '"10"|scalb(.;2)': "not an error",
+    "builtins|length": "not there",
     "[1,2,3]|bsearch(2)": "not there",
     "input_line_number?": NOT_OF_THE_RECORD,
     "env.HOME": NOT_OF_THE_RECORD,

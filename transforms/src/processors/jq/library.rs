@@ -6,6 +6,7 @@ use jaq_core::native::{self, Fun, bome, unary, v};
 use jaq_core::{RunPtr, load};
 
 use super::arithmetic::{Error, ValR, whole};
+use super::deletion::delete_paths;
 use super::fuel::spend;
 use super::paths::occurrences;
 use super::text;
@@ -69,6 +70,7 @@ const OURS: &[Ours] = &[
     ("indices", 1, |cv| unary(cv, |one, wanted| indices(&one, &wanted))),
     ("ltrimstr", 1, |cv| unary(cv, |one, prefix| Ok(trimmed(one, &prefix, |text, prefix| text.strip_prefix(prefix))))),
     ("rtrimstr", 1, |cv| unary(cv, |one, suffix| Ok(trimmed(one, &suffix, |text, suffix| text.strip_suffix(suffix))))),
+    ("delpaths", 1, |cv| unary(cv, |one, paths| delete_paths(one, &paths))),
     ("encode_uri", 0, |cv| bome(encode_uri(&cv.1))),
     ("range", 3, |mut cv| {
         let (by, to, from) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
@@ -121,8 +123,9 @@ fn length(value: &Value) -> ValR {
 
 fn reversed(value: Value) -> ValR {
     match value {
-        Value::Null => Ok(Value::list(Vec::new())),
         Value::List(list) => Ok(super::value::items(list).into_iter().rev().collect()),
+        // As many elements as its length says.
+        empty if length(&empty).is_ok_and(|length| length == Value::from(0_usize)) => Ok(Value::list(Vec::new())),
         other => Err(Error::typ(other, "array")),
     }
 }
@@ -176,7 +179,7 @@ fn has(value: &Value, key: &Value) -> ValR {
 /// In a text these are bytes, as in jq 1.6.
 fn indices(value: &Value, wanted: &Value) -> ValR {
     match (value, wanted) {
-        (Value::Null, _) => Ok(Value::Null),
+        (Value::Null, wanted) if !matches!(wanted, Value::List(_)) => Ok(Value::Null),
         (Value::Text(_), Value::Text(wanted)) if wanted.is_empty() => Ok(Value::Null),
         (Value::Text(text), Value::Text(wanted)) => {
             spend(text.len());

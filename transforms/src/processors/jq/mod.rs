@@ -13,6 +13,7 @@
 //! 1.6 stands in `docs/jq.md`, and `tests/peers/test_jq.py` compares both.
 
 mod arithmetic;
+mod deletion;
 mod fuel;
 mod language;
 mod library;

@@ -58,6 +58,8 @@ impl ValT for Value {
                 Ok(Self::Null)
             }
             (Self::Object(object), Self::Text(key)) => Ok(object.members.get(key).cloned().unwrap_or_default()),
+            // There is nothing between two elements.
+            (Self::List(_), Self::Number(at)) if at.fract() != 0.0 => Ok(Self::Null),
             (Self::List(list), Self::Number(at)) => {
                 Ok(place(*at, list.items.len()).and_then(|at| list.items.get(at)).cloned().unwrap_or_default())
             }
@@ -202,7 +204,7 @@ fn change_item<'a, I: Iterator<Item = ValX<'a, Value>>>(
 }
 
 /// The list with `value` at that place, and nulls before it where it was shorter.
-fn put(mut all: Vec<Value>, at: usize, value: Value) -> Value {
+pub(super) fn put(mut all: Vec<Value>, at: usize, value: Value) -> Value {
     if at >= all.len() {
         spend(at - all.len());
         all.resize_with(at + 1, Value::default);
@@ -214,14 +216,14 @@ fn put(mut all: Vec<Value>, at: usize, value: Value) -> Value {
 }
 
 /// The place that an index means, counted from the end where it is negative.
-fn place(index: f64, length: usize) -> Option<usize> {
+pub(super) fn place(index: f64, length: usize) -> Option<usize> {
     let at = whole(index.floor());
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     usize::try_from(if at < 0 { at.saturating_add(length) } else { at }).ok().filter(|_| !index.is_nan())
 }
 
 /// The places that a slice means: its begin rounded down, its end rounded up.
-fn bounds(range: Range<&Value>, length: usize) -> Result<(usize, usize), Error> {
+pub(super) fn bounds(range: Range<&Value>, length: usize) -> Result<(usize, usize), Error> {
     let end = |bound: Option<&Value>, open: usize, round: fn(f64) -> f64| match bound {
         None | Some(Value::Null) => Ok(open),
         Some(Value::Number(at)) => {
