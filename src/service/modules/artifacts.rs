@@ -50,16 +50,13 @@ impl Artifacts {
     /// They cannot be read, or a later version of hydrant wrote them.
     pub(super) fn open(data: &Path) -> Result<Self, StoreError> {
         let dir = data.join("artifacts");
-        match fs::create_dir(&dir) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            made => {
-                made.map_err(StoreError::doing("making", &dir))?;
-                sync_names(data)?;
-            }
-        }
         let artifacts = Self { dir, known: Mutex::default() };
         let mut known = BTreeMap::new();
-        for entry in fs::read_dir(&artifacts.dir).map_err(StoreError::doing("listing", &artifacts.dir))? {
+        let entries = match fs::read_dir(&artifacts.dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(artifacts),
+            entries => entries.map_err(StoreError::doing("listing", &artifacts.dir))?,
+        };
+        for entry in entries {
             let path = entry.map_err(StoreError::doing("listing", &artifacts.dir))?.path();
             let Some(name) = path.file_name().and_then(|it| it.to_str()?.strip_suffix(REFERENCE)) else { continue };
             let usable = match read_json::<Reference>(&path) {
@@ -104,6 +101,7 @@ impl Artifacts {
         if known.get(name) == Some(&reference) {
             return Ok(());
         }
+        self.make_dir()?;
         write_bytes(&self.dir.join(&reference.module), &content.module)?;
         if let (Some(hash), Some(text)) = (&reference.configuration, &content.configuration) {
             write_bytes(&self.dir.join(hash), text)?;
@@ -139,6 +137,17 @@ impl Artifacts {
             self.sweep(&known);
         }
         gone
+    }
+
+    /// With the first copy, so that a service without modules starts wherever it can read.
+    fn make_dir(&self) -> Result<(), StoreError> {
+        match fs::create_dir(&self.dir) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            made => {
+                made.map_err(StoreError::doing("making", &self.dir))?;
+                self.dir.parent().map_or(Ok(()), sync_names)
+            }
+        }
     }
 
     fn content(&self, reference: &Reference) -> io::Result<Content> {

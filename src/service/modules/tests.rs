@@ -119,8 +119,8 @@ fn instances_that_wait_are_given_up_when_all_together_hold_too_much() {
 
 /// Names of the files beneath the copies, without those that are called after their content.
 fn copies(folder: &Path) -> (Vec<String>, usize) {
-    let files =
-        fs::read_dir(folder.join("data/artifacts")).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+    let files = fs::read_dir(folder.join("data/artifacts")).into_iter().flatten();
+    let files = files.map(|it| it.unwrap().file_name().into_string().unwrap());
     let (mut named, hashed): (Vec<_>, Vec<_>) = files.partition(|name| name.contains('.'));
     named.sort();
     (named, hashed.len())
