@@ -175,8 +175,8 @@ const LEAST_BYTES: usize = 256 << 10;
 const STEP_BYTES: usize = 256 << 10;
 /// From here on a buffer is a part's rather than records'.
 const LARGE_BYTES: usize = 3 << 20;
-/// One that is larger was needed once.
-const MOST_BYTES: usize = 16 << 20;
+/// One that is larger was needed once, for a record that became large; parts of objects take 6.5 MiB, slices 6.
+const MOST_BYTES: usize = 8 << 20;
 /// Idle ones take no more, or less where somebody says so.
 const KEPT_BYTES: usize = 48 << 20;
 

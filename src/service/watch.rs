@@ -1,4 +1,5 @@
-//! What is looked at again and again: free space, the pool, logs that failed, idle memory, deleted streams that take too long.
+//! What is looked at again and again: free space, the pool, logs that failed, idle memory, deleted streams that take too long,
+//! copies of modules that nobody needs.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

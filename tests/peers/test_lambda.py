@@ -205,6 +205,14 @@ def test_what_an_answer_has_no_room_for_comes_back_and_is_delivered_once(subscri
     assert put > len(records) + 500, "too little was put again to need a second batch"
 
 
+def two_failed_and_two_came(store, bucket: str, records: list[bytes], code: str, attempts: int):
+    """The first two of four are in the error output, as they were put, and the others are delivered."""
+    assert sorted(json.loads(line)["n"] for line in delivered(store, bucket)) == [2, 3]
+    entries = error_entries(store, bucket)
+    assert [base64.b64decode(entry["rawData"]) for entry in entries] == records[:2]
+    assert {(entry["errorCode"], entry["attemptsMade"]) for entry in entries} == {(code, attempts)}
+
+
 @pytest.mark.parametrize("code, retries, fault", [
     ("Lambda.FunctionTimedOut", 1, {"do": "sleep", "seconds": 60}),
     ("Lambda.FunctionError", 0, {"do": "swell", "bytes": 5 * MEBIBYTE}),
@@ -221,10 +229,7 @@ def test_a_call_that_fails_takes_its_own_records_and_no_others(functions, hydran
     service.flush("clicks")
     service.put("clicks", records[3:])
     service.flush("clicks")
-    assert sorted(json.loads(line)["n"] for line in delivered(minio, bucket)) == [2, 3]
-    entries = error_entries(minio, bucket)
-    assert [base64.b64decode(entry["rawData"]) for entry in entries] == records[:2]
-    assert {(entry["errorCode"], entry["attemptsMade"]) for entry in entries} == {(code, retries + 1)}
+    two_failed_and_two_came(minio, bucket, records, code, retries + 1)
     assert len(functions.requests) == retries + 3
 
 
@@ -247,10 +252,7 @@ def test_records_fail_while_a_function_cannot_be_called_and_later_ones_do_not(
     functions.add("clean", HANDLER)
     service.put("clicks", records[2:])
     service.flush("clicks")
-    assert sorted(json.loads(line)["n"] for line in delivered(minio, bucket)) == [2, 3]
-    entries = error_entries(minio, bucket)
-    assert [base64.b64decode(entry["rawData"]) for entry in entries] == records[:2]
-    assert {(entry["errorCode"], entry["attemptsMade"]) for entry in entries} == {(code, retries + 1)}
+    two_failed_and_two_came(minio, bucket, records, code, retries + 1)
 
 
 def test_five_calls_at_once_are_all_answered(functions):

@@ -17,9 +17,8 @@ use crate::unpack::unpack;
 /// As large as a record may become.
 const UNPACKED_BYTES: usize = 10 * 1024 * 1024;
 const RECORDS: usize = 48;
-/// What they may take: the buffers that are kept (48 MiB), a pass over records (16), a few forms of a lot (10 each), parts of
-/// objects. They hold three times as much, and one lot of all of them took that several times.
-const MOST_BYTES: u64 = 160 << 20;
+/// What they may take: a quarter of what they hold. One lot of them was all of it, several times.
+const MOST_BYTES: u64 = (RECORDS * UNPACKED_BYTES / 4) as u64;
 
 /// What they may leave behind.
 const MOST_IDLE_BYTES: u64 = 32 << 20;

@@ -30,8 +30,8 @@ pub struct Converter {
 }
 
 impl Converter {
-    /// Opens a file of `schema`, which takes no record while there is none, that is made with about `memory_limit` bytes: [`most_memory`] is a good limit, and below it the
-    /// file's parts get smaller than readers like.
+    /// Opens a file of `schema`, which takes no record while there is none, that is made with about `memory_limit` bytes:
+    /// [`most_memory`] is a good limit, and below it the file's parts get smaller than readers like.
     ///
     /// # Errors
     /// [`FormatError::Option`], such as a bloom filter for a column that is not in `schema`; [`FormatError::Schema`].
@@ -53,8 +53,8 @@ impl Converter {
 
     /// Takes the rows of `record`, one for each JSON object in it, and gives their number. All or nothing.
     ///
-    /// They stay in memory until [`encode`](Self::encode) or [`drain`](Self::drain) is called: call it after each record, or after a few. A file that is
-    /// finished takes rows no more, which the next `encode` or `end` tells.
+    /// They stay in memory until [`encode`](Self::encode) or [`drain`](Self::drain) is called: call it after each record, or after a
+    /// few. A file that is finished takes rows no more, which the next `encode` or `end` tells.
     ///
     /// # Errors
     /// The record is not JSON, or does not fit the schema; see [`failure`].

@@ -1,10 +1,11 @@
 //! `delpaths` as jq 1.6 has it: each path means what it meant before anything was deleted, and what is not there stays away.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use jaq_core::val::ValT;
 
-use super::arithmetic::{Error, ValR, whole};
+use super::arithmetic::{Error, ValR};
 use super::fuel::spend;
 use super::paths::{bounds, place, put};
 use super::value::{Members, Value, items, members};
@@ -49,7 +50,7 @@ fn set(value: Value, key: &Value, inner: Value) -> ValR {
     match (value, key) {
         (Value::Object(object), Value::Text(key)) => {
             let mut members = members(object);
-            members.insert(std::rc::Rc::clone(key), inner);
+            members.insert(Rc::clone(key), inner);
             Ok(Value::object(members))
         }
         (Value::List(list), Value::Number(at)) => {
@@ -89,16 +90,14 @@ fn delete_keys(value: Value, keys: &[&Value]) -> ValR {
             let mut gone = vec![false; length];
             for key in keys {
                 let (from, to) = match key {
-                    Value::Number(at) => {
-                        let at = whole(*at);
-                        let at = if at < 0 { at.saturating_add(i64::try_from(length).unwrap_or(i64::MAX)) } else { at };
-                        usize::try_from(at).map_or((0, 0), |at| (at, at.saturating_add(1)))
-                    }
+                    Value::Number(at) => place(*at, length).map_or((0, 0), |at| (at, at.saturating_add(1))),
                     Value::Object(ends) => bounds(ends.members.get("start")..ends.members.get("end"), length)?,
                     _ => return Err(Error::str("Cannot delete field at array index")),
                 };
                 spend(1 + to.min(length).saturating_sub(from));
-                gone.iter_mut().take(to).skip(from).for_each(|gone| *gone = true);
+                if let Some(range) = gone.get_mut(from..to.min(length)) {
+                    range.fill(true);
+                }
             }
             let kept = items(list).into_iter().zip(gone).filter(|(_, gone)| !gone).map(|(item, _)| item);
             Ok(Value::list(kept.collect()))
